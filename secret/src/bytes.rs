@@ -1,0 +1,63 @@
+//! Secret bytes of a length known only at run time: a PIN, a decrypted row, a share.
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// A fixed, heap-held run of secret bytes, wiped when dropped.
+///
+/// It is neither `Clone`, `Debug`, `Display` nor `Serialize`; the bytes leave only through [`SecretBytes::expose`].
+pub struct SecretBytes(Box<[u8]>);
+
+impl SecretBytes {
+    /// Copies `bytes` into a box of their own. The caller wipes the source.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        SecretBytes(bytes.into())
+    }
+
+    /// Takes the bytes of `bytes`, and wipes what the vector held, spare capacity included.
+    pub fn from_vec(mut bytes: Vec<u8>) -> Self {
+        let held = SecretBytes(bytes.as_slice().into());
+        bytes.zeroize();
+        held
+    }
+
+    /// A box of `len` zero bytes, filled in place by `fill`, so that the secret is born in its final home.
+    pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut held = SecretBytes(vec![0; len].into_boxed_slice());
+        fill(&mut held.0);
+        held
+    }
+
+    /// `len` bytes from the module's random generator.
+    pub fn random(len: usize) -> Result<Self, crate::RandomError> {
+        let mut held = SecretBytes(vec![0; len].into_boxed_slice());
+        crate::random::fill(&mut held.0)?;
+        Ok(held)
+    }
+
+    /// The bytes themselves. Do not store, log or clone what this returns.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The length in bytes, which is not secret.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares in time that depends on the lengths alone.
+    pub fn same_as(&self, other: &[u8]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
