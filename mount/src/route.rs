@@ -1,0 +1,153 @@
+//! Routes as data. From this table come dispatch, input checks, OpenAPI, `?help=1`, the CLI's help and `docs/api/`.
+
+/// What a request wants done. Create and update are told apart by the pipeline, through the backend's existence check.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Operation {
+    /// A write to what is not there yet.
+    Create,
+    /// GET.
+    Read,
+    /// A write to what is there, or a write where the backend makes no difference.
+    Update,
+    /// PATCH with a merge patch.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// LIST, or GET with `?list=true`.
+    List,
+    /// SCAN: a list of the whole tree below.
+    Scan,
+}
+
+impl Operation {
+    /// The capability that a policy must grant, which is also the audit log's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "create",
+            Operation::Read => "read",
+            Operation::Update => "update",
+            Operation::Patch => "patch",
+            Operation::Delete => "delete",
+            Operation::List => "list",
+            Operation::Scan => "scan",
+        }
+    }
+
+    /// Whether parameters come from the query (true) or from the body (false).
+    pub const fn by_query(self) -> bool {
+        matches!(self, Operation::Read | Operation::Delete | Operation::List | Operation::Scan)
+    }
+}
+
+/// Who may come this far at all, before policies are asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// A valid token whose policies grant the operation.
+    Token,
+    /// As `Token`, and the policies must grant `sudo` on the path too.
+    Sudo,
+    /// Anyone: logins and what is published.
+    Unauthenticated,
+}
+
+/// The type of a parameter, and how weakly it is read (see [`crate::weak`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Text; numbers and booleans are taken as their text.
+    String,
+    /// A whole number; numeric text is taken.
+    Int,
+    /// true or false; Go's spellings, 1 and 0 are taken.
+    Bool,
+    /// A span in seconds; `30`, `"30"`, `"30s"`, `"1h30m"`, `"1d"` are taken.
+    Duration,
+    /// A list of strings; `"a,b"` is split.
+    CommaList,
+    /// A list of strings; one string is a list of one.
+    List,
+    /// An object of strings; `["k=v"]` and `"k=v"` are taken.
+    KeyValues,
+    /// An object.
+    Map,
+    /// A list of objects.
+    Items,
+    /// Anything at all.
+    Any,
+}
+
+/// Where a parameter may come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A segment of the path.
+    Path,
+    /// The query for reads, lists and deletes; else the body.
+    Input,
+}
+
+/// One parameter of a route.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    /// Its name in the path template, body or query.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Where it comes from.
+    pub place: Place,
+    /// One sentence, for OpenAPI and help.
+    pub about: &'static str,
+}
+
+impl Param {
+    /// A parameter of the body or query.
+    pub const fn input(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Param { name, kind, place: Place::Input, about }
+    }
+
+    /// A segment of the path, named in the template.
+    pub const fn path(name: &'static str, about: &'static str) -> Self {
+        Param { name, kind: Kind::String, place: Place::Path, about }
+    }
+}
+
+/// One operation that a route offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Method {
+    /// The operation. `Update` stands for both create and update of a write.
+    pub operation: Operation,
+    /// Who may ask.
+    pub access: Access,
+    /// One sentence, for OpenAPI and help.
+    pub about: &'static str,
+}
+
+impl Method {
+    /// An operation for any token with the right policy.
+    pub const fn new(operation: Operation, about: &'static str) -> Self {
+        Method { operation, access: Access::Token, about }
+    }
+
+    /// The same with another access class.
+    pub const fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+}
+
+/// One path template with its operations and parameters.
+///
+/// A template's segments are literal, `{name}` (one segment that is not empty), `{name?}` (may be left out, at the end
+/// only) or `{name...}` (all the rest, at the end only, may hold `/`, not empty). A list route's template has no slash
+/// at its end; the pipeline strips it from the path.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The template, below the mount: `keys/{name}/config`.
+    pub path: &'static str,
+    /// One sentence, for OpenAPI and help.
+    pub about: &'static str,
+    /// What can be done here.
+    pub methods: &'static [Method],
+    /// What it takes, path segments included.
+    pub params: &'static [Param],
+    /// Whether unknown parameters are the data itself (KV v1, cubbyhole) and so never worth a warning.
+    pub open: bool,
+}
