@@ -1,0 +1,25 @@
+//! Everything encrypted on untrusted storage: barrier, keyring, views.
+//!
+//! The owner of the storage is an adversary who may read, change, swap, delete and roll back rows; all but reading
+//! ciphertext and sizes is detected (`docs/formats/`).
+
+#![forbid(unsafe_code)]
+
+mod barrier;
+mod batch;
+mod cache;
+mod epoch;
+mod error;
+mod generations;
+mod path;
+mod store;
+mod view;
+
+pub use barrier::Barrier;
+pub use batch::{Batch, MAX_VALUE};
+pub use cache::Cache;
+pub use epoch::{Device, DeviceId, Reading};
+pub use error::{Blame, Error, Layer};
+pub use path::MAX_PATH;
+pub use store::{ClearHead, Init, Opened, Options, Raise, Store};
+pub use view::{MountId, Row, Sequence, Version, View};
