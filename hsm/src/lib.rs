@@ -1,0 +1,31 @@
+//! Hardware that holds keys: one token, synchronously, in PKCS#11's words ([`Hsm`]), and the worker that turns its calls
+//! into futures ([`Device`]).
+//!
+//! A service holds a [`Device`]: cheap to clone, never blocking, its calls answered by named threads of its own, so that
+//! one hanging device holds up nothing but itself. A ceremony may call an [`Hsm`] directly.
+//!
+//! `soft` is the software token behind the `static` seal.
+
+#![forbid(unsafe_code)]
+
+mod call;
+pub mod config;
+mod error;
+mod key;
+pub mod pin;
+mod proof;
+mod rsa;
+mod sealed;
+mod soft;
+mod token;
+mod worker;
+
+pub use call::Call;
+pub use config::{Limits, Pkcs11Config, SoftConfig, TokenName};
+pub use error::{Error, ErrorKind, Result};
+pub use key::{KeyInfo, KeyKind, KeyName, NewKey};
+pub use proof::{Challenge, DevicePin, Proof};
+pub use sealed::{Mechanism, SECRET_MAX, Sealed};
+pub use soft::Soft;
+pub use token::{CounterName, DeviceId, Hsm, Identity, MechanismInfo};
+pub use worker::{Device, Health};
