@@ -1,0 +1,46 @@
+# What people type. Each target does all of its own set-up on a fresh Debian 12 with Rust, make and a C compiler.
+# ONCE=1 ends `make run` after the story. PROFILE=release builds the lasting binary.
+
+PROFILE ?= ci
+SHELL := /bin/bash
+
+.PHONY: run test test-only bench tamper fuzz soak long doc dist setup build
+
+## run: builds, makes a token, starts, initialises, encrypts, kills, restarts, decrypts, and keeps serving
+run:
+	@scripts/setup.sh run
+	@scripts/run.sh
+
+## test: everything that CI runs
+test:
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+## bench: ratios against bare baselines in the same run; results under target/bench/
+bench:
+	@scripts/setup.sh bench
+	@scripts/bench.sh
+
+## tamper: thousands of changes to a store, at row and at byte level; TAMPER_CASES=n
+tamper:
+	@scripts/campaign.sh tamper
+
+## fuzz: each fuzz target for FUZZ_SECONDS (60)
+fuzz:
+	@scripts/campaign.sh fuzz
+
+## soak: kill -9 under load, SOAK_KILLS times (1000), acknowledged writes checked
+soak:
+	@scripts/campaign.sh soak
+
+## long: what is too long for CI; results under docs/results/
+long: tamper soak
+	@scripts/campaign.sh fuzz
+
+doc:
+	cargo doc --workspace --no-deps
+
+## dist: the release binary with its checksum
+dist:
+	cargo build --release -p strongroom-cli --bin strongroom
+	@mkdir -p target/dist && cp target/release/strongroom target/dist/ && cd target/dist && sha256sum strongroom | tee SHA256SUMS && ls -l strongroom
