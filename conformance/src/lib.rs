@@ -6,6 +6,8 @@ pub mod exceptions;
 pub mod http;
 pub mod player;
 pub mod server;
+pub mod token;
 
 pub use http::{Client, Reply};
 pub use server::TestServer;
+pub use token::SoftToken;

@@ -2,6 +2,7 @@
 //! captured and searched for secrets when it goes, killed by its process id.
 
 use crate::http::Client;
+use crate::token::SoftToken;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ impl TestServer {
 
     /// As [`TestServer::start`], in a directory that a test has prepared (a token's, an older store's).
     pub fn start_in(directory: Arc<tempfile::TempDir>, config: Config) -> Self {
-        let (child, address, log) = spawn(directory.path(), &config);
+        let (child, address, log) = spawn(directory.path(), &config, 0);
         TestServer { directory, config, child, address, log, secrets: Vec::new() }
     }
 
@@ -79,6 +80,19 @@ impl TestServer {
         let init = server.initialise(&serde_json::json!({"secret_shares": 1, "secret_threshold": 1}));
         server.unseal(&init.shares);
         (server, init)
+    }
+
+    /// A server in `storage` whose root key a fresh SoftHSM2 token holds: initialised, and unsealed by the token.
+    pub fn on_a_token(storage: Storage, audit: bool) -> (Self, Initialised, SoftToken) {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let token = SoftToken::new(directory.path(), "root");
+        let config = Config { storage, audit, stanzas: token.stanza("hsm"), environment: token.environment() };
+        keygen(directory.path(), &config, "hsm");
+        let mut server = TestServer::start_in(directory, config);
+        let init = server.initialise(&serde_json::json!({"recovery_shares": 1, "recovery_threshold": 1}));
+        server.must_stay_secret(&token.pin);
+        server.wait_active(Duration::from_secs(10));
+        (server, init, token)
     }
 
     /// Initialises with `body`, and remembers what must never be found in the log.
@@ -185,10 +199,10 @@ impl TestServer {
         assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
-    /// Starts the program again in the same directory with the same configuration, after a kill or a stop.
+    /// Starts the program again in the same directory, on the same port, with the same configuration.
     pub fn restart(&mut self) {
         self.kill();
-        let (child, address, log) = spawn(self.directory.path(), &self.config);
+        let (child, address, log) = spawn(self.directory.path(), &self.config, self.address.port());
         (self.child, self.address) = (child, address);
         let before = std::mem::replace(&mut self.log, log);
         self.check_secrets(&String::from_utf8_lossy(&before.lock().expect("no holder panics")), "log");
@@ -226,7 +240,22 @@ pub fn program() -> PathBuf {
     program
 }
 
-fn spawn(directory: &Path, config: &Config) -> (Child, SocketAddr, Arc<Mutex<Vec<u8>>>) {
+/// Makes the key of the leaf `seal` on its device, with the program's own command.
+///
+/// # Panics
+/// When the command fails: with what it said.
+pub fn keygen(directory: &Path, config: &Config, seal: &str) {
+    let path = write_config(directory, config, 0);
+    let output = Command::new(program())
+        .args(["operator", "hsm", "keygen", &format!("-config={}", path.display()), &format!("-seal={seal}")])
+        .envs(config.environment.iter().map(|(name, value)| (name, value)))
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "hsm keygen: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Writes `strongroom.hcl` into the server's directory.
+fn write_config(directory: &Path, config: &Config, port: u16) -> PathBuf {
     let storage = match config.storage {
         Storage::InMemory => "storage \"inmem\" {}".to_owned(),
         Storage::Embedded => format!("storage \"embedded\" {{ path = \"{}/store\" }}", directory.display()),
@@ -238,11 +267,15 @@ fn spawn(directory: &Path, config: &Config) -> (Child, SocketAddr, Arc<Mutex<Vec
         false => String::new(),
     };
     let stanzas = config.stanzas.replace("{dir}", &directory.display().to_string());
-    let listener = "listener \"tcp\" { address = \"127.0.0.1:0\" tls_disable = true }";
+    let listener = format!("listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}");
     let text = format!("{storage}\n{listener}\n{audit}\nlog_level = \"trace\"\n{stanzas}\n");
     let path = directory.join("strongroom.hcl");
     std::fs::write(&path, text).expect("the configuration can be written");
+    path
+}
 
+fn spawn(directory: &Path, config: &Config, port: u16) -> (Child, SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let path = write_config(directory, config, port);
     let socket = directory.join("notify");
     let _ = std::fs::remove_file(&socket);
     let notify = UnixDatagram::bind(&socket).expect("a notify socket");
