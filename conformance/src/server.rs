@@ -27,13 +27,21 @@ pub struct Config {
     pub stanzas: String,
     /// Whether the configuration has an audit file, `audit.log` in the server's directory.
     pub audit: bool,
+    /// Log warnings and errors alone, as a benchmark wants it, and not everything down to trace.
+    pub quiet: bool,
     /// Environment for the child: `SOFTHSM2_CONF`, a PIN.
     pub environment: Vec<(String, String)>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { storage: Storage::InMemory, stanzas: String::new(), audit: false, environment: Vec::new() }
+        Config {
+            storage: Storage::InMemory,
+            stanzas: String::new(),
+            audit: false,
+            quiet: false,
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -86,7 +94,8 @@ impl TestServer {
     pub fn on_a_token(storage: Storage, audit: bool) -> (Self, Initialised, SoftToken) {
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let token = SoftToken::new(directory.path(), "root");
-        let config = Config { storage, audit, stanzas: token.stanza("hsm"), environment: token.environment() };
+        let stanzas = token.stanza("hsm");
+        let config = Config { storage, audit, stanzas, environment: token.environment(), ..Config::default() };
         keygen(directory.path(), &config, "hsm");
         let mut server = TestServer::start_in(directory, config);
         let init = server.initialise(&serde_json::json!({"recovery_shares": 1, "recovery_threshold": 1}));
@@ -232,10 +241,12 @@ impl Drop for TestServer {
     }
 }
 
-/// The program under test: built beside the tests, in the same profile.
+/// The program under test: built beside the tests or the benchmark, in the same profile.
 pub fn program() -> PathBuf {
     let tests = std::env::current_exe().expect("a test knows its own path");
-    let program = tests.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").join("strongroom");
+    let beside = tests.parent().expect("a program lies in a directory");
+    let profile = if beside.ends_with("deps") { beside.parent().expect("deps lies in a profile") } else { beside };
+    let program = profile.join("strongroom");
     assert!(program.exists(), "{} is not built: cargo build -p strongroom-cli in the same profile", program.display());
     program
 }
@@ -268,7 +279,8 @@ fn write_config(directory: &Path, config: &Config, port: u16) -> PathBuf {
     };
     let stanzas = config.stanzas.replace("{dir}", &directory.display().to_string());
     let listener = format!("listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}");
-    let text = format!("{storage}\n{listener}\n{audit}\nlog_level = \"trace\"\n{stanzas}\n");
+    let level = if config.quiet { "warn" } else { "trace" };
+    let text = format!("{storage}\n{listener}\n{audit}\nlog_level = \"{level}\"\n{stanzas}\n");
     let path = directory.join("strongroom.hcl");
     std::fs::write(&path, text).expect("the configuration can be written");
     path
