@@ -8,7 +8,7 @@ use strongroom_conformance::TestServer;
 use strongroom_conformance::server::{Config, Storage};
 
 /// Runs `rounds` restarts of each kind.
-pub fn run(rounds: u64) -> Value {
+pub(crate) fn run(rounds: u64) -> Value {
     let (token, _, _kept) = TestServer::on_a_token(Storage::Embedded, false);
     let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
     let stanzas = "seal \"static\" \"key\" { current_key_id = \"1\"  current_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" }";

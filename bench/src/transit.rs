@@ -14,7 +14,7 @@ fn server() -> (TestServer, Initialised) {
 }
 
 /// Runs `rounds` rounds of `seconds` each, echo and program in turn.
-pub fn run(seconds: u64, rounds: u64) -> Value {
+pub(crate) fn run(seconds: u64, rounds: u64) -> Value {
     let (server, init) = server();
     let mut root = server.client().with_token(&init.root);
     root.call("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));

@@ -4,22 +4,22 @@ use std::path::Path;
 use std::process::Command;
 
 /// What one run gave.
-pub struct Load {
+pub(crate) struct Load {
     /// Requests per second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Requests answered in all.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// Answers that were no 2xx, and socket errors.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// 50th and 99th percentile of latency, as wrk writes them.
-    pub latency: (String, String),
+    pub(crate) latency: (String, String),
 }
 
 /// POSTs `body` to `url` for `seconds` with 64 clients.
 ///
 /// # Panics
 /// When wrk is missing or says something else than expected: `scripts/setup.sh bench` installs it.
-pub fn post(directory: &Path, url: &str, token: Option<&str>, body: &str, seconds: u64) -> Load {
+pub(crate) fn post(directory: &Path, url: &str, token: Option<&str>, body: &str, seconds: u64) -> Load {
     let script = directory.join("post.lua");
     let header = token.map_or(String::new(), |token| format!("wrk.headers[\"X-Vault-Token\"] = \"{token}\"\n"));
     let text = format!(
@@ -58,7 +58,7 @@ pub fn post(directory: &Path, url: &str, token: Option<&str>, body: &str, second
 }
 
 /// User and system CPU seconds that a process has used so far.
-pub fn cpu_seconds(pid: u32) -> f64 {
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // Fields 14 and 15; the name in field 2 may hold spaces, so count from its closing parenthesis.
     let after = stat.rsplit(')').next().unwrap_or_default();
