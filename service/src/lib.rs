@@ -1,0 +1,5 @@
+//! The running service.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
