@@ -1,0 +1,158 @@
+//! What must never be found: secrets in the log at trace level, in the audit file, in a core dump, in the memory of a
+//! sealed server, and, while it is unsealed, the root key anywhere that the kernel lets root look.
+
+use serde_json::json;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
+use strongroom_conformance::TestServer;
+use strongroom_conformance::server::{Config, Storage};
+
+/// Where in the process's memory one of `needles` stands: index of the needle and the name of its mapping.
+fn found(pid: u32, needles: &[(&'static str, Vec<u8>)]) -> Vec<(&'static str, String)> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("the maps can be read: run as root");
+    let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("the memory can be opened: run as root");
+    let mut hits = Vec::new();
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (Some(range), Some(rights)) = (fields.next(), fields.next()) else { continue };
+        let name = fields.nth(3).unwrap_or("anonymous").to_owned();
+        // Kernel pages that cannot be read as memory.
+        if !rights.starts_with('r') || name.starts_with("[vvar") || name.starts_with("[vsyscall") {
+            continue;
+        }
+        let Some((low, high)) = range.split_once('-') else { continue };
+        let (Ok(low), Ok(high)) = (u64::from_str_radix(low, 16), u64::from_str_radix(high, 16)) else { continue };
+        let mut bytes = vec![0; usize::try_from(high - low).expect("a mapping fits")];
+        // Secret pages give EIO: that is the point. Page by page, since one bad page fails a whole read.
+        for (number, page) in bytes.chunks_mut(4096).enumerate() {
+            let read = memory.seek(SeekFrom::Start(low + number as u64 * 4096)).and_then(|_| memory.read_exact(page));
+            if read.is_err() {
+                page.fill(0);
+            }
+        }
+        for (label, needle) in needles {
+            if bytes.windows(needle.len()).any(|window| window == needle.as_slice()) {
+                hits.push((*label, name.clone()));
+            }
+        }
+    }
+    hits
+}
+
+fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .is_ok_and(|text| text.lines().any(|line| line.starts_with("Uid:\t0\t")))
+}
+
+#[test]
+fn the_root_key_is_out_of_roots_reach_while_unsealed_and_nothing_is_left_once_sealed() {
+    if !is_root() {
+        println!("skipped, 1 test: searching another process's memory needs root");
+        return;
+    }
+    let (server, init) = TestServer::unsealed(Config { audit: true, ..Config::default() });
+    let mut root = server.client().with_token(&init.root);
+    root.call("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));
+    root.call("POST", "transit/keys/k", Some(&json!({"exportable": true})));
+    let exported = root.call("GET", "transit/export/encryption-key/k", None).json().expect("JSON");
+    let key = exported["data"]["keys"]["1"].as_str().expect("an exported key").to_owned();
+    for _ in 0..50 {
+        let reply = root.call("POST", "transit/encrypt/k", Some(&json!({"plaintext": "bWVldCBtZSBhdCB0aGUgdmF1bHQ="})));
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    // One share of one is the root key itself.
+    let share = &init.shares[0];
+    let raw = hex::decode(share).expect("a share is hex");
+    let root_key = [("root key", raw), ("root key in hex", share.clone().into_bytes())];
+    let hits = found(server.pid(), &root_key);
+    assert!(hits.is_empty(), "unsealed: {hits:?}");
+
+    assert_eq!(root.call("PUT", "sys/seal", None).status, 204);
+    std::thread::sleep(Duration::from_millis(300));
+    use base64::Engine;
+    let raw = base64::engine::general_purpose::STANDARD.decode(&key).expect("an exported key is base64");
+    let mut needles = root_key.to_vec();
+    needles.extend([
+        ("data key", raw),
+        ("data key in base64", key.into_bytes()),
+        ("plaintext", b"meet me at the vault".to_vec()),
+        ("plaintext in base64", b"bWVldCBtZSBhdCB0aGUgdmF1bHQ=".to_vec()),
+        ("root token", init.root.clone().into_bytes()),
+    ]);
+    let hits = found(server.pid(), &needles);
+    assert!(hits.is_empty(), "sealed: {hits:?}");
+}
+
+#[test]
+fn a_server_that_is_aborted_leaves_no_core() {
+    let (mut server, _) = TestServer::unsealed(Config::default());
+    server.signal("ABRT");
+    std::thread::sleep(Duration::from_millis(200));
+    let cores: Vec<_> = std::fs::read_dir(server.directory())
+        .expect("the server's directory")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("core"))
+        .collect();
+    assert!(cores.is_empty(), "{cores:?}");
+    server.kill();
+}
+
+#[test]
+fn no_secret_stands_in_the_log_at_trace_level_in_the_audit_file_or_in_the_store() {
+    let (mut server, init, _token) = TestServer::on_a_token(Storage::Embedded, true);
+    let mut root = server.client().with_token(&init.root);
+    root.call("POST", "sys/mounts/canary-mount", Some(&json!({"type": "transit"})));
+    root.call("POST", "canary-mount/keys/canary-key", Some(&json!({"exportable": true})));
+    let exported = root.call("GET", "canary-mount/export/encryption-key/canary-key", None).json().expect("JSON");
+    let key = exported["data"]["keys"]["1"].as_str().expect("an exported key").to_owned();
+    let plaintext = "Y2FuYXJ5IHBsYWludGV4dA==";
+    let encrypted = root.call("POST", "canary-mount/encrypt/canary-key", Some(&json!({"plaintext": plaintext})));
+    let ciphertext = encrypted.json().expect("JSON")["data"]["ciphertext"].as_str().expect("a ciphertext").to_owned();
+    root.call("POST", "canary-mount/decrypt/canary-key", Some(&json!({"ciphertext": ciphertext})));
+    let made =
+        root.call("POST", "auth/token/create", Some(&json!({"policies": ["default"], "meta": {"a": "canary-meta"}})));
+    let token = made.json().expect("JSON")["auth"]["client_token"].as_str().expect("a token").to_owned();
+    let mut other = server.client().with_token(&token);
+    other.call("GET", "auth/token/lookup-self", None);
+    assert_eq!(other.call("GET", "canary-mount/keys/canary-key", None).status, 403);
+    // Malformed and misplaced ones too.
+    other.call("POST", "canary-mount/encrypt/canary-key", Some(&json!({"plaintext": ["canary plaintext"]})));
+    root.call("POST", "auth/token/create", Some(&json!({"ttl": {"canary": "canary plaintext"}})));
+    for secret in [key.as_str(), plaintext, "canary plaintext", &token] {
+        server.must_stay_secret(secret);
+    }
+    server.assert_no_secret_leaked();
+    server.stop();
+
+    let store = server.directory().join("store");
+    let mut bytes = Vec::new();
+    for entry in walk(&store) {
+        bytes.extend(std::fs::read(entry).expect("the store can be read"));
+    }
+    assert!(bytes.len() > 4096, "the store lies where it was looked for");
+    let visible = [
+        "canary-mount",
+        "canary-key",
+        "canary-meta",
+        "canary plaintext",
+        plaintext,
+        &token,
+        &init.root,
+        "hvs.",
+        "transit",
+        "policies",
+        "default",
+        "lookup-self",
+    ];
+    for word in visible {
+        assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "the store shows {word:?}");
+    }
+}
+
+fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = std::fs::read_dir(path).expect("the store's directory");
+    entries.flat_map(|entry| walk(&entry.expect("an entry").path())).collect()
+}
