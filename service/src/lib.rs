@@ -1,5 +1,7 @@
-//! The running service.
-
+//! The running service. `pipeline` is the one conductor: listener → phase → resolve → authenticate → authorise → audit
+//! the request → dispatch → audit the response → respond.
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod request;
+pub mod respond;
