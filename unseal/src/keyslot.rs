@@ -2,10 +2,11 @@
 
 use crate::Error;
 use crate::header::Header;
-use crate::leaf::{DeviceId, Enrolment};
+use crate::leaf::Enrolment;
 use crate::record::{Reader, Tag, Writer};
 use crate::rows::{self, Row};
 use crate::tree::{Kind, Occurrence};
+use strongroom_hsm::DeviceId;
 use strongroom_secret::SecretBytes;
 use strongroom_secret::aead::AeadKey;
 use strongroom_secret::digest::sha256;

@@ -1,13 +1,17 @@
 //! What a leaf of the tree can do. One trait, for devices, custodians and other servers alike.
 
+mod device;
+
 use crate::Error;
 use crate::rows::Row;
 use crate::tree::Kind;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use strongroom_hsm::DeviceId;
 use strongroom_secret::SecretBytes;
 use strongroom_secret::key::RootKey;
+
+pub use device::DeviceLeaf;
 
 /// An answer that may take as long as a device does. It names no runtime.
 pub type Answer<'a, T> = Boxed<'a, Result<T, LeafError>>;
@@ -55,31 +59,22 @@ pub trait Leaf: Send + Sync {
     }
 }
 
-/// The identifier of a device, 16 bytes; zero for a leaf that is no device.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct DeviceId(pub [u8; 16]);
-
-impl fmt::Display for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeviceId({self})")
-    }
-}
-
 /// Who a leaf's device is: stored in each of its keyslots, authenticated by the store's head.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolment {
-    /// The device, by maker, model and serial.
+    /// The device, by maker, model and serial; zero for a leaf that is no device.
     pub device: DeviceId,
     /// One line for people: maker, model, serial. At most 255 bytes; longer ones are cut.
     pub text: String,
     /// What the leaf proves itself by; opaque here, at most 8 KiB. Empty: nothing to prove.
     pub pin: Vec<u8>,
+}
+
+impl Default for Enrolment {
+    /// Of a leaf that is no device, or has not been seen yet.
+    fn default() -> Self {
+        Enrolment { device: DeviceId([0; 16]), text: String::new(), pin: Vec::new() }
+    }
 }
 
 /// Why a leaf did not answer. The text names the device and what to do, never a secret.
@@ -120,17 +115,17 @@ pub enum LeafError {
     /// It was away when this generation was dealt, and has no keyslot of it yet.
     #[error("it was away when generation {0} was dealt and has not been brought up to date")]
     Behind(u32),
-    /// It was not asked: the other leaves that are needed are not there.
-    #[error("not asked: the tree cannot be satisfied without {0}")]
-    NotAsked(String),
     /// Its keyslot is damaged or missing; the text names the row.
     #[error("{0}")]
     Row(String),
 }
 
 impl LeafError {
-    /// Whether the same call may succeed later although nobody changed anything here.
+    /// Whether the same call may succeed later although nobody changed the configuration: a device comes back, the right
+    /// one is put in again, an operator repairs a key or a PIN, the other leaves return. The caller backs off; asking
+    /// again never spends a try of a refused PIN.
     pub fn may_pass_later(&self) -> bool {
-        matches!(self, LeafError::Away(_) | LeafError::Other(_) | LeafError::NotAsked(_))
+        use LeafError::*;
+        matches!(self, Away(_) | Other(_) | Refused(_) | Waiting { .. })
     }
 }

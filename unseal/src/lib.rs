@@ -62,7 +62,7 @@ pub use header::Header;
 #[cfg(feature = "std")]
 pub use keyslot::Keyslot;
 #[cfg(feature = "std")]
-pub use leaf::{DeviceId, Enrolment, Leaf, LeafError};
+pub use leaf::{DeviceLeaf, Enrolment, Leaf, LeafError};
 #[cfg(feature = "std")]
 pub use open::{LeafStanding, Opened, Outcome, Standing, open, standing};
 #[cfg(feature = "std")]
@@ -73,5 +73,7 @@ pub use rotate::{Change, Rotated, Rotation, bring_up};
 pub use rows::{Row, Rows};
 #[cfg(feature = "std")]
 pub use share_set::{Belongs, ShareSet};
+#[cfg(feature = "std")]
+pub use strongroom_hsm::DeviceId;
 #[cfg(feature = "std")]
 pub use tree::{Kind, QuorumShape, Seal, Tree};

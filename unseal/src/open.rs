@@ -4,11 +4,12 @@ use crate::catch_up::CatchUp;
 use crate::deal::configured;
 use crate::header::Header;
 use crate::keyslot::{Keyslot, State};
-use crate::leaf::{Boxed, DeviceId, Enrolment, Leaf, LeafError};
+use crate::leaf::{Boxed, Enrolment, Leaf, LeafError};
 use crate::rows::{self, Rows};
 use crate::tree::{Kind, sharing};
 use crate::{Error, QuorumShape, Tree, together};
 use std::collections::BTreeMap;
+use strongroom_hsm::DeviceId;
 use strongroom_secret::SecretBytes;
 use strongroom_secret::key::RootKey;
 
@@ -50,6 +51,21 @@ pub struct Standing {
     pub leaves: Vec<LeafStanding>,
     /// Why an older generation that opened could not be followed to the latest.
     pub not_followed: Option<Error>,
+}
+
+impl Standing {
+    /// The `type` of `sys/seal-status`: the kind of the only leaf, or `multiseal`.
+    pub fn seal_type(&self) -> &'static str {
+        match &self.leaves[..] {
+            [only] => only.kind.name(),
+            _ => "multiseal",
+        }
+    }
+
+    /// The quorum whose shares and threshold are the `n` and `t` of `sys/seal-status`: that of the first shamir leaf.
+    pub fn quorum(&self) -> Option<(&str, QuorumShape)> {
+        self.leaves.iter().find_map(|leaf| Some((leaf.name.as_str(), leaf.quorum?)))
+    }
 }
 
 /// How one leaf stood.
@@ -94,7 +110,14 @@ pub async fn open(rows: &Rows, cluster: [u8; 16], leaves: &[&dyn Leaf], now: i64
             Err(error) if generation == latest => return Err(error),
             Err(_) => continue,
         };
-        let (found, root) = attempt(rows, &header, leaves).await?;
+        let (found, root) = match (attempt(rows, &header, leaves).await, &mut standing) {
+            (Ok(answer), _) => answer,
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(standing)) => {
+                standing.not_followed = Some(error);
+                continue;
+            }
+        };
         let standing = standing.get_or_insert(found);
         let Some(root) = root else { continue };
         let followed = if generation == latest { Ok(root) } else { follow(rows, header, root, latest, now) };

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use strongroom_secret::SecretBytes;
 use strongroom_secret::aead::AeadKey;
+use strongroom_secret::key::RootKey;
 use strongroom_unseal::leaf::Answer;
 use strongroom_unseal::*;
 
@@ -149,4 +150,13 @@ pub(crate) fn sealed(outcome: Outcome) -> Standing {
         Outcome::Sealed(standing) => standing,
         Outcome::Open(_) => panic!("the root opened"),
     }
+}
+
+/// Deals a fresh root of generation 1 with every leaf there.
+pub(crate) fn deal(tree: &Tree, leaves: &[&dyn Leaf]) -> (RootKey, Rows) {
+    let root = RootKey::generate().unwrap();
+    let dealing = Dealing { cluster: CLUSTER, generation: 1, tree, leaves, enrolled: Default::default() };
+    let dealt = run(dealing.deal(&root)).unwrap();
+    assert_eq!(dealt.absent, []);
+    (root, dealt.rows.into_iter().collect())
 }

@@ -1,16 +1,12 @@
 //! Dealing and opening with devices and custodians.
 
 use crate::house::*;
+use std::sync::Arc;
+use std::time::Duration;
+use strongroom_hsm::{Device as Token, Limits, Soft, SoftConfig};
+use strongroom_secret::Key;
 use strongroom_secret::key::RootKey;
 use strongroom_unseal::*;
-
-fn deal(tree: &Tree, leaves: &[&dyn Leaf]) -> (RootKey, Rows) {
-    let root = RootKey::generate().unwrap();
-    let dealing = Dealing { cluster: CLUSTER, generation: 1, tree, leaves, enrolled: Default::default() };
-    let dealt = run(dealing.deal(&root)).unwrap();
-    assert_eq!(dealt.absent, []);
-    (root, dealt.rows.into_iter().collect())
-}
 
 #[test]
 fn one_of_two_devices_opens_the_root() {
@@ -18,9 +14,13 @@ fn one_of_two_devices_opens_the_root() {
     let (root, rows) = deal(&tree("any(hsm-a, hsm-b)"), &[&a, &b]);
     let opened = opened(run(open(&rows, CLUSTER, &[&b], NOW)).unwrap());
     assert!(opened.root.same_as(&root));
-    assert_eq!(opened.generation, 1);
-    assert_eq!(opened.standing.leaves[0].error, Some(LeafError::Unconfigured));
-    assert!(opened.standing.leaves[1].satisfied);
+    assert_eq!((opened.generation, opened.caught_up_from), (1, None));
+    assert_eq!(opened.tree, tree("any(hsm-a, hsm-b)"));
+    let [a, b] = &opened.standing.leaves[..] else { panic!("two leaves") };
+    assert_eq!((a.satisfied, a.healthy, &a.error), (false, Some(false), &Some(LeafError::Unconfigured)));
+    assert_eq!((b.satisfied, b.healthy, &b.error), (true, Some(true), &None));
+    assert_eq!((b.device, b.device_text.as_str(), b.generation), (DeviceId([2; 16]), "Test Token 2", Some(1)));
+    assert_eq!(opened.standing.seal_type(), "multiseal");
 }
 
 #[test]
@@ -34,6 +34,7 @@ fn devices_and_custodians_open_the_root_together() {
 
     let standing = sealed(run(open(&rows, CLUSTER, &leaves, NOW)).unwrap());
     assert_eq!(standing.needed.as_deref(), Some("all(hsm-a, 2 of 3 custodians)"));
+    assert_eq!(standing.leaves[0].healthy, Some(true));
     assert_eq!(*a.opened.lock().unwrap(), 0, "no device is asked for a secret that cannot help");
     custodians.enter(shares[2].expose()).unwrap();
     let standing = sealed(run(open(&rows, CLUSTER, &leaves, NOW)).unwrap());
@@ -41,4 +42,166 @@ fn devices_and_custodians_open_the_root_together() {
     custodians.enter(shares[0].expose()).unwrap();
     assert!(opened(run(open(&rows, CLUSTER, &leaves, NOW)).unwrap()).root.same_as(&root));
     assert_eq!(custodians.entered(), ["holder-3", "holder-1"]);
+    a.set_away(true);
+    let standing = sealed(run(open(&rows, CLUSTER, &leaves, NOW)).unwrap());
+    assert_eq!(standing.leaves[0].error, Some(LeafError::Away("hsm-a is unplugged".into())));
+    assert_eq!(standing.needed.as_deref(), Some("hsm-a"));
+    assert!(standing.leaves[0].error.as_ref().unwrap().may_pass_later());
+}
+
+#[test]
+fn shares_alone_are_the_tree_with_one_quorum() {
+    let tree = tree("3 of 5 custodians");
+    let (dealing, shares) = custodians("custodians", 1, 3, 5);
+    let (root, rows) = deal(&tree, &[&dealing]);
+    // Every set of three of the five opens the root, no set of two does.
+    for set in 0..32u32 {
+        let leaf = Custodians::load(&rows, CLUSTER, "custodians").unwrap();
+        let chosen = (0..5).filter(|share| set >> share & 1 == 1);
+        let taken = chosen.map(|share| leaf.enter(shares[share].expose())).filter(Result::is_ok).count();
+        let outcome = run(open(&rows, CLUSTER, &[&leaf], NOW)).unwrap();
+        match outcome {
+            Outcome::Open(opened) => assert!(taken == 3 && opened.root.same_as(&root), "{set:b}"),
+            Outcome::Sealed(standing) => assert!(taken < 3 && standing.seal_type() == "shamir", "{set:b}"),
+        }
+    }
+}
+
+#[test]
+fn another_device_is_refused_before_it_is_asked_for_a_secret() {
+    let a = Device::new("hsm-a", 1);
+    let (_, rows) = deal(&tree("hsm-a"), &[&a]);
+    let swapped = Device::new("hsm-a", 9);
+    let standing = sealed(run(open(&rows, CLUSTER, &[&swapped], NOW)).unwrap());
+    let text = "hsm-a is token 9, not the enrolled one";
+    assert_eq!(standing.leaves[0].error, Some(LeafError::Other(text.into())));
+    assert_eq!((standing.leaves[0].healthy, *swapped.opened.lock().unwrap()), (Some(false), 0));
+}
+
+#[test]
+fn a_device_that_hangs_holds_up_nobody() {
+    let (a, b, c) = (Device::new("hsm-a", 1), Device::new("hsm-b", 2), Device::new("hsm-d", 3));
+    let (root, rows) = deal(&tree("2 of (hsm-a, hsm-b, hsm-d)"), &[&a, &b, &c]);
+    *a.hangs.lock().unwrap() = true;
+    let opened = opened(run(open(&rows, CLUSTER, &[&a, &b, &c], NOW)).unwrap());
+    assert!(opened.root.same_as(&root));
+    assert_eq!(opened.standing.leaves[0].healthy, None, "it has not answered");
+}
+
+#[test]
+fn a_leaf_of_another_kind_than_the_stored_one_is_not_asked() {
+    let a = Device::new("hsm-a", 1);
+    let (_, rows) = deal(&tree("hsm-a"), &[&a]);
+    let other = Device { kind: Kind::Static, ..Device::new("hsm-a", 1) };
+    let standing = sealed(run(open(&rows, CLUSTER, &[&other], NOW)).unwrap());
+    let expected = LeafError::Kind { stored: Kind::Pkcs11, configured: Kind::Static };
+    assert_eq!(standing.leaves[0].error, Some(expected));
+    assert_eq!(*other.proven.lock().unwrap(), 0);
+}
+
+#[test]
+fn a_leaf_mentioned_twice_has_a_keyslot_for_each() {
+    let (a, b) = (Device::new("a", 1), Device::new("b", 2));
+    let (root, rows) = deal(&tree("any(all(a, b), 2 of (a, b, a))"), &[&a, &b]);
+    let slots: Vec<&str> = rows.iter().map(|(name, _)| name).filter(|name| name.contains("slot")).collect();
+    assert_eq!(slots, ["seal/1/slot/0.0", "seal/1/slot/0.1", "seal/1/slot/1.0", "seal/1/slot/1.1", "seal/1/slot/1.2"]);
+    assert!(opened(run(open(&rows, CLUSTER, &[&a], NOW)).unwrap()).root.same_as(&root));
+    sealed(run(open(&rows, CLUSTER, &[&b], NOW)).unwrap());
+}
+
+#[test]
+fn a_standing_without_asking_anybody_says_what_is_stored() {
+    let a = Device::new("hsm-a", 1);
+    let (_, rows) = deal(&tree("hsm-a"), &[&a]);
+    let before = *a.proven.lock().unwrap();
+    let standing = standing(&rows, CLUSTER, &[&a]).unwrap();
+    assert_eq!((standing.satisfied, standing.generation, standing.expression.as_str()), (false, 1, "hsm-a"));
+    assert_eq!((standing.leaves[0].healthy, standing.leaves[0].device), (None, DeviceId([1; 16])));
+    assert_eq!(*a.proven.lock().unwrap(), before);
+}
+
+#[test]
+fn an_absent_leaf_waits_and_too_many_absent_ones_refuse_the_deal() {
+    let (a, b) = (Device::new("hsm-a", 1), Device::new("hsm-b", 2));
+    let tree = tree("any(hsm-a, hsm-b)");
+    let root = RootKey::generate().unwrap();
+    let leaves: [&dyn Leaf; 2] = [&a, &b];
+    let dealing =
+        Dealing { cluster: CLUSTER, generation: 1, tree: &tree, leaves: &leaves, enrolled: Default::default() };
+    b.set_away(true);
+    let dealt = run(dealing.deal(&root)).unwrap();
+    assert_eq!(dealt.absent[0].leaf, "hsm-b");
+    b.set_away(false);
+    let rows: Rows = dealt.rows.into_iter().collect();
+    let standing = sealed(run(open(&rows, CLUSTER, &[&b], NOW)).unwrap());
+    assert_eq!(standing.leaves[1].error, Some(LeafError::Behind(1)));
+    let (change, absent) = run(bring_up(&rows, CLUSTER, 1, &root, &[&b])).unwrap();
+    assert_eq!((change.put.len(), change.delete.len(), absent.len()), (1, 0, 0));
+    let mut rows = rows;
+    change.apply(&mut rows);
+    assert!(opened(run(open(&rows, CLUSTER, &[&b], NOW)).unwrap()).root.same_as(&root));
+
+    a.set_away(true);
+    b.set_away(true);
+    let error = run(dealing.deal(&root)).unwrap_err();
+    assert_eq!(error.blame(), Blame::Caller);
+    assert!(error.to_string().contains("hsm-a (hsm-a is unplugged), hsm-b (hsm-b is unplugged)"), "{error}");
+}
+
+#[test]
+fn a_store_without_a_tree_or_of_another_cluster_says_so() {
+    let missing = run(open(&Rows::default(), CLUSTER, &[], NOW)).err().unwrap();
+    assert_eq!(missing.to_string(), "row \"seal/1/tree\" is missing");
+    let a = Device::new("hsm-a", 1);
+    let (_, rows) = deal(&tree("hsm-a"), &[&a]);
+    let other = run(open(&rows, [9; 16], &[&a], NOW)).err().unwrap();
+    assert_eq!(other.to_string(), "row \"seal/1/tree\" is damaged: it belongs to another cluster");
+}
+
+/// The software token of `hsm` behind its worker thread, as the `static` seal runs it.
+fn static_leaf(name: &str, key: [u8; 32]) -> DeviceLeaf {
+    let current_key = Key::from_slice(&key).unwrap();
+    let soft = Soft::new(SoftConfig { current_key_id: "k1".into(), current_key, previous: None }).unwrap();
+    let key = soft.current();
+    let limits = Limits { threads: 1, queue: 8, timeout: Duration::from_secs(600) };
+    DeviceLeaf::new(name, Kind::Static, Token::start(name, limits, Arc::new(soft)).unwrap(), key)
+}
+
+/// Runs a future whose answer comes from another thread: parks until it is woken.
+fn park<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = Box::pin(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(answer) => return answer,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn a_static_seal_opens_through_its_worker_thread_and_another_key_is_another_token() {
+    let seals = [Seal { name: "static".into(), kind: Kind::Static, quorum: None }];
+    let tree = "static".parse::<Expression>().unwrap().resolve(&seals).unwrap().tree;
+    let leaf = static_leaf("static", [1; 32]);
+    let leaves: [&dyn Leaf; 1] = [&leaf];
+    let root = RootKey::generate().unwrap();
+    let dealing =
+        Dealing { cluster: CLUSTER, generation: 1, tree: &tree, leaves: &leaves, enrolled: Default::default() };
+    let rows: Rows = park(dealing.deal(&root)).unwrap().rows.into_iter().collect();
+    let again = static_leaf("static", [1; 32]);
+    let opened = opened(park(open(&rows, CLUSTER, &[&again], NOW)).unwrap());
+    assert!(opened.root.same_as(&root));
+    assert_eq!(opened.standing.seal_type(), "static");
+    assert_ne!(opened.standing.leaves[0].device, DeviceId([0; 16]));
+    let stranger = static_leaf("static", [2; 32]);
+    let standing = sealed(park(open(&rows, CLUSTER, &[&stranger], NOW)).unwrap());
+    assert!(matches!(standing.leaves[0].error, Some(LeafError::Other(_))), "{standing:?}");
 }
