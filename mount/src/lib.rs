@@ -16,7 +16,7 @@ pub mod router;
 pub mod weak;
 
 pub use backend::{Answer, Backend, Ctx, MountInfo, Request, TtlLimits};
-pub use caller::Caller;
+pub use caller::{Caller, Presented};
 pub use error::{Blame, Error};
 pub use fields::Fields;
 pub use json::Object;
