@@ -19,7 +19,7 @@ type Place = (MountId, String);
 
 struct Entry<T> {
     /// Which store this was read from, so that a cache that outlives a seal answers nothing of before.
-    store: usize,
+    store: u64,
     shard: usize,
     counter: u64,
     version: Option<Version>,
@@ -47,27 +47,28 @@ impl<T> Cache<T> {
         path: &str,
         decode: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<Option<Arc<T>>, E> {
-        let inner = view.inner();
+        let store = view.inner().shared();
         let place = (view.mount(), view.row(path)?);
         let held = &self.shards[shard_of(&place)];
         let entry = held.lock().get(&place);
         if let Some(entry) = &entry
-            && entry.store == inner.id()
-            && inner.counter(entry.shard)? == entry.counter
+            && entry.store == store.id()
+            && store.counter(entry.shard) == entry.counter
+            && store.is_open()
         {
             return Ok(entry.value.clone());
         }
-        let shard = inner.shard(place.0, &place.1)?;
+        let shard = store.shard(&store.key(place.0, &place.1)?);
         // The counter is read before the row: a commit in between makes the entry stale, never wrongly fresh.
-        let counter = inner.counter(shard)?;
-        let row = inner.get(place.0, &place.1)?;
+        let counter = store.counter(shard);
+        let row = store.get(place.0, &place.1)?;
         let version = row.as_ref().map(|row| row.version);
         let value = match (entry, row) {
-            (Some(entry), _) if entry.store == inner.id() && entry.version == version => entry.value,
+            (Some(entry), _) if entry.store == store.id() && entry.version == version => entry.value,
             (_, Some(row)) => Some(Arc::new(decode(row.value.expose())?)),
             (_, None) => None,
         };
-        let entry = Entry { store: inner.id(), shard, counter, version, value: value.clone() };
+        let entry = Entry { store: store.id(), shard, counter, version, value: value.clone() };
         held.lock().insert(place, entry, 1);
         Ok(value)
     }

@@ -1,4 +1,11 @@
 //! The rollback counter: what devices outside the store say about this copy of it.
+//!
+//! The head holds for each device the counter that it was last asked to reach. The next counter is written durably, *then*
+//! the device is raised, *then* the store serves. So a device at C is consistent with a head that says C (confirmed), or
+//! C + 1 (the store was stopped between the write and the raise). A device that counts more than the head says has seen a
+//! later copy of this store.
+
+use crate::Error;
 
 /// A device that can count, by the id it was enrolled under.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,7 +23,7 @@ impl std::fmt::Debug for DeviceId {
     }
 }
 
-/// A device and the counter that the head last asked it to reach.
+/// A device and its counter: in the head, the one that it was last asked to reach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Device {
     /// Which device.
@@ -27,3 +34,31 @@ pub struct Device {
 
 /// What a device says its counter is, now.
 pub type Reading = Device;
+
+/// Compares the devices of a head with what those at hand say, and asks each that vouches for its next counter.
+///
+/// What comes back are the counters to raise the devices to, once the head is durable. A device that is away, or that is
+/// further behind than a raise explains (it was reset, or another is in its place), keeps its entry and vouches for
+/// nothing.
+pub(crate) fn raise(known: &mut [Device], readings: &[Reading]) -> Result<Vec<Device>, Error> {
+    let ahead = readings.iter().find_map(|reading| {
+        let device = known.iter().find(|device| device.id == reading.id)?;
+        (reading.counter > device.counter).then_some((reading, device.counter))
+    });
+    if let Some((reading, stored)) = ahead {
+        return Err(Error::RollbackDetected { device: reading.id.to_string(), counter: reading.counter, stored });
+    }
+    let mut targets = Vec::new();
+    for device in known {
+        // Of several readings of one device the highest counts: a counter only rises.
+        let reading = readings.iter().filter(|reading| reading.id == device.id).map(|reading| reading.counter).max();
+        if let Some(counter) = reading
+            && device.counter - counter <= 1
+            && let Some(next) = counter.checked_add(1)
+        {
+            device.counter = next;
+            targets.push(*device);
+        }
+    }
+    Ok(targets)
+}

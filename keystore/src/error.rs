@@ -83,6 +83,9 @@ pub enum Error {
     /// The store is initialised already; nothing is overwritten.
     #[error("the store is already initialised")]
     AlreadyInitialised,
+    /// The store is unsealed already, by this process.
+    #[error("the store is already unsealed: seal it first")]
+    AlreadyOpen,
     /// The store was sealed while the handle was held.
     #[error("the store is sealed")]
     Sealed,
@@ -154,7 +157,8 @@ impl Error {
     pub fn blame(&self) -> Blame {
         match self {
             Error::BadPath { .. } | Error::TooLarge { .. } | Error::Conflict { .. } => Blame::Caller,
-            Error::NotInitialised | Error::AlreadyInitialised | Error::Sealed | Error::WrongRoot => Blame::Operator,
+            Error::NotInitialised | Error::AlreadyInitialised | Error::AlreadyOpen => Blame::Operator,
+            Error::Sealed | Error::WrongRoot => Blame::Operator,
             Error::ProgramTooOld { .. } | Error::NoSpace | Error::Fenced | Error::Format(_) => Blame::Operator,
             Error::RollbackDetected { .. } | Error::EpochTooOld { .. } | Error::Integrity { .. } => Blame::Storage,
             Error::Poisoned(_) | Error::Storage(_) => Blame::Storage,

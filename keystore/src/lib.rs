@@ -8,18 +8,24 @@
 mod barrier;
 mod batch;
 mod cache;
+mod engine;
 mod epoch;
 mod error;
+pub mod format;
 mod generations;
+mod index;
 mod path;
+pub mod storage;
 mod store;
 mod view;
 
-pub use barrier::Barrier;
+pub use barrier::{Alarm, Barrier, Change, DeviceStatus, Integrity, KeyStatus};
 pub use batch::{Batch, MAX_VALUE};
 pub use cache::Cache;
+pub use engine::answer::wait;
+pub use engine::{Problem, Progress, Reencryption, Verification};
 pub use epoch::{Device, DeviceId, Reading};
 pub use error::{Blame, Error, Layer};
 pub use path::MAX_PATH;
-pub use store::{ClearHead, Init, Opened, Options, Raise, Store};
+pub use store::{ClearHead, Init, Opened, Options, PROGRAM, Raise, Store};
 pub use view::{MountId, Row, Sequence, Version, View};

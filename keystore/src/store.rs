@@ -1,10 +1,13 @@
 //! An opened, still sealed store, and the way from it to a serving one.
 
 use crate::barrier::Barrier;
+use crate::engine::{Shared, State, Writer, initial, open, spoken, stored_clear_rows};
+use crate::format::head;
+use crate::storage::{Storage, Table};
 use crate::{Device, Error, Reading};
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use strongroom_clock::Clock;
 use strongroom_secret::key::RootKey;
@@ -20,11 +23,24 @@ pub struct Options {
     pub term_operations: u64,
     /// Age of a term before the keyring rotates by itself; `None` never.
     pub term_age: Option<Duration>,
+    /// Changes that the journal gathers before they are moved into the index.
+    pub journal_entries: usize,
 }
+
+/// The program's version, as a store's minimum version means it: raised by one with every change of the format that an
+/// older program must not touch.
+pub const PROGRAM: u32 = 1;
 
 impl Default for Options {
     fn default() -> Self {
-        Options { clock: Clock::system(), program: 1, term_operations: 1 << 32, term_age: None }
+        Options {
+            clock: Clock::system(),
+            program: PROGRAM,
+            // The keys of rows are derived, so no nonce can repeat; the bound is the habit of SP 800-38D.
+            term_operations: 1 << 32,
+            term_age: None,
+            journal_entries: 16_384,
+        }
     }
 }
 
@@ -49,121 +65,135 @@ pub struct ClearHead {
     pub cluster: [u8; 16],
     /// The rollback counter.
     pub epoch: u64,
-    /// Four words for people to compare.
+    /// Four words for people to compare; another commit has others.
     pub words: [&'static str; 4],
 }
 
 /// An opened, still sealed store. Clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Mutex<Memory>>);
-
-#[derive(Default)]
-struct Memory {
-    head: Option<([u8; 16], u64, RootKeyCopy, Vec<Device>)>,
-    clear: BTreeMap<String, Vec<u8>>,
-    barrier: Option<Barrier>,
+pub struct Store {
+    storage: Storage,
+    options: Options,
+    /// Whose barrier is open, so that there is one at a time.
+    writer: Arc<AtomicU64>,
 }
 
-type RootKeyCopy = Arc<RootKey>;
-
 impl Store {
+    /// Opens, or makes, the store in a directory; nobody else may have it open.
+    pub fn embedded(path: &Path, options: Options) -> Result<Store, Error> {
+        Ok(Store::over(Storage::embedded(path)?, options))
+    }
+
     /// A store in memory, for tests and development.
     pub fn inmem() -> Store {
-        Store::inmem_with(Options::default())
+        Store::over(Storage::inmem(), Options::default())
     }
 
     /// A store in memory with options.
-    pub fn inmem_with(_options: Options) -> Store {
-        Store(Arc::default())
+    pub fn inmem_with(options: Options) -> Store {
+        Store::over(Storage::inmem(), options)
     }
 
-    /// Whether the store has a head.
+    /// A store over any storage.
+    pub fn over(storage: Storage, options: Options) -> Store {
+        Store { storage, options, writer: Arc::default() }
+    }
+
+    /// The untrusted storage below.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// Whether the store has a head. One whose storage cannot be read counts as initialised, so that nothing is
+    /// overwritten.
     pub fn is_initialised(&self) -> bool {
-        self.0.lock().head.is_some()
+        let head = self.storage.snapshot().and_then(|snapshot| snapshot.get(Table::Meta, b"head"));
+        !matches!(head, Ok(None))
     }
 
-    /// Cluster, epoch and words as the store shows them; `None` when it is not initialised.
+    /// Cluster, epoch and words as the store shows them; `None` when it has no head that can be read.
     pub fn clear_head(&self) -> Option<ClearHead> {
-        self.0.lock().head.as_ref().map(|head| ClearHead { cluster: head.0, epoch: head.1, words: ["abandon"; 4] })
+        let stored = self.storage.snapshot().ok()?.get(Table::Meta, b"head").ok()??;
+        let clear = head::clear(&stored).ok()?;
+        Some(ClearHead { cluster: clear.cluster, epoch: clear.epoch, words: spoken(&clear) })
     }
 
     /// Unseal's rows, by name; untrusted until unsealed.
     pub fn clear_rows(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        Ok(self.0.lock().clear.iter().map(|(name, row)| (name.clone(), row.clone())).collect())
+        Ok(stored_clear_rows(&self.storage.snapshot()?)?.into_iter().collect())
     }
 
     /// Writes keyring, clear rows and the first head in one commit.
     pub fn initialise(&self, init: Init<'_>) -> Result<Barrier, Error> {
-        let mut memory = self.0.lock();
-        if memory.head.is_some() {
+        let writer = Writer::take(&self.writer).ok_or(Error::AlreadyInitialised)?;
+        if self.is_initialised() {
             return Err(Error::AlreadyInitialised);
         }
-        let root = RootKey::from_slice(init.root.expose()).ok_or(Error::WrongRoot)?;
-        memory.head = Some((init.cluster, 1, Arc::new(root), init.devices));
-        memory.clear = init.clear_rows.into_iter().collect();
-        let barrier = Barrier::fresh();
-        memory.barrier = Some(barrier.clone());
-        Ok(barrier)
+        let (state, mut custody) = initial(&self.storage, &self.options, (init.root, init.generation), init.cluster)?;
+        custody.rows = init.clear_rows.into_iter().map(|(name, row)| (name, Some(row))).collect();
+        custody.devices = Some(init.devices);
+        let shared = Shared::new(self.storage.clone(), self.options.clone(), state, writer)?;
+        shared.commit_now(|draft| draft.custody(custody))?;
+        Barrier::serve(shared, &[])
     }
 
-    /// Checks the head, the clear rows and the minimum program version. What comes back does not serve yet.
+    /// Checks, in this order: keyring under this root key, head, minimum program version, clear part, clear rows (by
+    /// name), journal. What comes back does not serve yet: the epoch is to be confirmed.
     pub fn unseal(&self, root: &RootKey) -> Result<Opened, Error> {
-        let memory = self.0.lock();
-        let head = memory.head.as_ref().ok_or(Error::NotInitialised)?;
-        if !head.2.same_as(root) {
-            return Err(Error::WrongRoot);
-        }
-        Ok(Opened { store: self.clone(), epoch: head.1, devices: head.3.clone() })
+        let state = open(self.storage.snapshot()?, &self.options, root)?;
+        Ok(Opened { store: self.clone(), state })
     }
 }
 
 /// A store whose head has been authenticated; the epoch is still to be confirmed.
 pub struct Opened {
     store: Store,
-    epoch: u64,
-    devices: Vec<Device>,
+    state: State,
 }
 
 impl Opened {
     /// The store's epoch.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.state.head.epoch
+    }
+
+    /// The root key's generation.
+    pub fn generation(&self) -> u32 {
+        self.state.head.generation
     }
 
     /// The devices that the head knows, with the counter each was last asked to reach.
     pub fn devices(&self) -> &[Device] {
-        &self.devices
+        &self.state.head.devices
+    }
+
+    /// Refuses a copy of the store that is older than the epoch a custodian remembers.
+    pub fn at_least(&self, epoch: u64) -> Result<(), Error> {
+        if self.epoch() < epoch {
+            return Err(Error::EpochTooOld { asked: epoch, stored: self.epoch() });
+        }
+        Ok(())
     }
 
     /// Compares this copy with what the devices at hand say, and writes the next epoch durably.
     ///
     /// A device that is away does not lock out. The caller raises each of [`Raise::targets`], then serves.
     pub fn confirm(self, readings: &[Reading]) -> Result<Raise, Error> {
-        let mut memory = self.store.0.lock();
-        let barrier = memory.barrier.clone().ok_or(Error::NotInitialised)?.reopened();
-        memory.barrier = Some(barrier.clone());
-        let head = memory.head.as_mut().ok_or(Error::NotInitialised)?;
-        let mut targets = Vec::new();
-        for reading in readings {
-            let Some(device) = head.3.iter_mut().find(|device| device.id == reading.id) else { continue };
-            if device.counter < reading.counter {
-                return Err(Error::RollbackDetected {
-                    device: device.id.to_string(),
-                    counter: reading.counter,
-                    stored: device.counter,
-                });
-            }
-            device.counter = reading.counter + 1;
-            targets.push(*device);
+        let writer = Writer::take(&self.store.writer).ok_or(Error::AlreadyOpen)?;
+        // Between the unseal and here nobody else may have written.
+        let stored = self.store.storage.snapshot()?.get(Table::Meta, b"head")?;
+        if stored.as_deref() != Some(&*self.state.stored_head) {
+            return Err(Error::Conflict { path: "head".into() });
         }
-        head.1 += 1;
-        Ok(Raise { barrier, targets })
+        let shared = Shared::new(self.store.storage, self.store.options, self.state, writer)?;
+        let targets = shared.commit_now(|draft| draft.raise(readings))?;
+        Ok(Raise { shared, targets })
     }
 }
 
 /// The next epoch is durable in the store; the devices are to be raised now, before it serves.
 pub struct Raise {
-    barrier: Barrier,
+    shared: Arc<Shared>,
     targets: Vec<Device>,
 }
 
@@ -173,9 +203,8 @@ impl Raise {
         &self.targets
     }
 
-    /// The serving store. `done` says which devices have reached their target; the others do not vouch.
-    pub fn serve(self, done: &[Reading]) -> Barrier {
-        let _ = done;
-        self.barrier
+    /// The serving store. `done` are the counters that devices have reached; the others do not vouch.
+    pub fn serve(self, done: &[Reading]) -> Result<Barrier, Error> {
+        Barrier::serve(self.shared, done)
     }
 }

@@ -9,6 +9,9 @@ use strongroom_secret::SecretBytes;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct MountId(pub [u8; 16]);
 
+/// The mount of the store's own rows; no other may have this id.
+pub(crate) const SYSTEM: MountId = MountId([0xff; 16]);
+
 /// Which version of a row this is: two reads with equal versions saw the same row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Version(pub(crate) [u8; 16]);
@@ -46,18 +49,18 @@ impl View {
 
     /// The row as it is now, or the proof that there is none.
     pub async fn get(&self, path: &str) -> Result<Option<Row>, Error> {
-        self.inner.get(self.mount, &self.row(path)?)
+        self.inner.shared().get(self.mount, &self.row(path)?)
     }
 
     /// Whether the row exists, proven either way; the row itself is not opened.
     pub async fn exists(&self, path: &str) -> Result<bool, Error> {
-        self.inner.exists(self.mount, &self.row(path)?)
+        self.inner.shared().exists(self.mount, &self.row(path)?)
     }
 
     /// Names directly under `dir` ("" is this view), sorted by bytes; a directory's name ends in '/'. `after` is exclusive.
     pub async fn list(&self, dir: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
         let full = path::join(&self.prefix, path::directory(dir)?);
-        self.inner.list(self.mount, path::directory(&full)?, after, limit)
+        self.inner.shared().list(self.mount, path::directory(&full)?, after, limit)
     }
 
     /// Writes one row; durable when it returns.

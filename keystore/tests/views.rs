@@ -1,30 +1,8 @@
 //! What every user of the store relies on, whatever lies below.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use strongroom_keystore::{Barrier, Batch, Cache, Error, Init, MAX_VALUE, MountId, Store};
+use strongroom_keystore::{Barrier, Batch, Cache, Error, Init, MAX_VALUE, MountId, Store, wait};
 use strongroom_secret::key::RootKey;
-
-/// Runs a future to its end on this thread.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Thread(std::thread::Thread);
-    impl Wake for Thread {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Thread(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        std::thread::park();
-    }
-}
 
 fn open() -> (Store, RootKey, Barrier) {
     let (store, root) = (Store::inmem(), RootKey::generate().unwrap());
@@ -171,7 +149,7 @@ fn a_store_reopens_with_its_root_key_only() {
     let epoch = opened.epoch();
     let raise = opened.confirm(&[]).unwrap();
     assert!(raise.targets().is_empty());
-    let barrier = raise.serve(&[]);
+    let barrier = raise.serve(&[]).unwrap();
     assert_eq!(wait(barrier.view(MOUNT).get("k")).unwrap().unwrap().value.expose(), b"kept");
     assert_eq!(store.clear_head().unwrap().epoch, epoch + 1);
 }

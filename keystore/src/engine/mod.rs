@@ -1,0 +1,299 @@
+//! The unsealed store's inside: one published state, read by many; one committer, which makes the next.
+
+pub(crate) mod answer;
+mod committer;
+mod draft;
+mod open;
+mod read;
+mod reencrypt;
+mod verify;
+mod write;
+
+use crate::format::head::Head;
+use crate::format::journal::Page;
+use crate::format::keyring::{Keyring, KeyringKey};
+use crate::format::names::{DirKey, Names, RowKey};
+use crate::format::register::Register;
+use crate::format::{Mac, row};
+use crate::generations::Generations;
+use crate::index::{self, Authority, NodeCache, Overlay, Tree};
+use crate::storage::{Fence, Snapshot, Storage, Table};
+use crate::{DeviceId, Error, Layer, Options};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use strongroom_clock::Timestamp;
+use strongroom_secret::mac::HmacKey;
+use strongroom_secret::{Key, SecretBytes};
+use subtle::ConstantTimeEq;
+
+pub(crate) use committer::Queue;
+pub(crate) use draft::{Custody, Draft};
+pub(crate) use open::{initial, open, spoken, stored_clear_rows};
+pub use reencrypt::{Progress, Reencryption};
+pub use verify::{Problem, Verification};
+pub(crate) use write::Write;
+
+/// The names of rows in [`Table::Meta`].
+pub(crate) mod meta {
+    pub(crate) const HEAD: &[u8] = b"head";
+    pub(crate) const KEYRING: &[u8] = b"keyring";
+    pub(crate) const REGISTER: &[u8] = b"register";
+    /// Before the name of a clear row.
+    pub(crate) const CLEAR: &[u8] = b"clear/";
+}
+
+/// The keys that do not change while the store is open.
+pub(crate) struct Keys {
+    pub(crate) authority: Authority,
+    pub(crate) names: Names,
+    pub(crate) head: HmacKey,
+}
+
+/// One committed state: everything that a verified read needs, and the snapshot that it holds for.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) head: Head,
+    /// The head as stored, to find out later whether a commit was made.
+    pub(crate) stored_head: Arc<[u8]>,
+    pub(crate) overlay: Overlay,
+    /// The journal's last page.
+    pub(crate) page: Page,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) sealing: Arc<Key<KeyringKey>>,
+    pub(crate) register: Arc<Register>,
+    pub(crate) snapshot: Snapshot,
+}
+
+/// What handles, readers and the committer share.
+pub(crate) struct Shared {
+    pub(crate) storage: Storage,
+    fence: Fence,
+    pub(crate) options: Options,
+    /// `None` once sealed, so that the keys go even while a handle is held.
+    state: RwLock<Option<Arc<State>>>,
+    /// Held while a commit is made and published, and for the second look of a reader that would raise an alarm.
+    commit: Mutex<()>,
+    poisoned: Mutex<Option<Error>>,
+    nodes: NodeCache,
+    rows: Box<[RowShard]>,
+    lists: Mutex<Generations<DirKey, List>>,
+    counters: Box<[AtomicU64]>,
+    pub(crate) queue: Queue,
+    pub(crate) devices: Mutex<BTreeMap<DeviceId, Timestamp>>,
+    pub(crate) alarms: Mutex<Alarms>,
+    /// Given back when this is dropped, so that the store can be unsealed again.
+    writer: Writer,
+}
+
+/// The names in a directory, and the counter at which they were read.
+type List = (u64, Arc<Vec<String>>);
+type RowShard = Mutex<Generations<RowKey, (Mac, Arc<SecretBytes>)>>;
+
+/// Bytes of opened rows kept.
+const ROW_CACHE: usize = 8 << 20;
+const ROW_SHARDS: usize = 16;
+/// Bytes of directory lists kept.
+const LIST_CACHE: usize = 4 << 20;
+const COUNTERS: usize = 1 << 14;
+
+/// Changes of the storage that were caught since the store was opened.
+#[derive(Default)]
+pub(crate) struct Alarms {
+    pub(crate) count: u64,
+    /// The latest.
+    pub(crate) latest: VecDeque<(Timestamp, Error)>,
+}
+
+/// The right to write to a store: there is one at a time in a process.
+pub(crate) struct Writer {
+    /// Who holds it; zero: nobody.
+    holder: Arc<AtomicU64>,
+    id: u64,
+}
+
+impl Writer {
+    pub(crate) fn take(holder: &Arc<AtomicU64>) -> Option<Writer> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let taken = holder.compare_exchange(0, id, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        taken.then(|| Writer { holder: holder.clone(), id })
+    }
+
+    fn release(&self) {
+        // Only if it is still held by this one.
+        let _ = self.holder.compare_exchange(self.id, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(storage: Storage, options: Options, state: State, writer: Writer) -> Result<Arc<Shared>, Error> {
+        options.clock.advance_to(state.head.clock);
+        Ok(Arc::new(Shared {
+            fence: storage.lead()?,
+            storage,
+            options,
+            state: RwLock::new(Some(Arc::new(state))),
+            commit: Mutex::new(()),
+            poisoned: Mutex::new(None),
+            nodes: NodeCache::new(),
+            rows: (0..ROW_SHARDS).map(|_| Mutex::new(Generations::new(ROW_CACHE / ROW_SHARDS))).collect(),
+            lists: Mutex::new(Generations::new(LIST_CACHE)),
+            counters: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(),
+            queue: Queue::new(),
+            devices: Mutex::default(),
+            alarms: Mutex::default(),
+            writer,
+        }))
+    }
+
+    /// Whether it has not been sealed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.read().is_some()
+    }
+
+    /// The last committed state.
+    pub(crate) fn state(&self) -> Result<Arc<State>, Error> {
+        self.state.read().clone().ok_or(Error::Sealed)
+    }
+
+    /// Forgets keys and rows; handles answer [`Error::Sealed`] from now on. Waits for a commit in flight.
+    pub(crate) fn seal(&self) {
+        self.queue.close();
+        let _commit = self.commit.lock();
+        *self.state.write() = None;
+        self.rows.iter().for_each(|shard| *shard.lock() = Generations::new(ROW_CACHE / ROW_SHARDS));
+        *self.lists.lock() = Generations::new(LIST_CACHE);
+        // The thread that holds this may end later; nothing writes through it any more.
+        self.writer.release();
+    }
+
+    /// Which opening of the store this is: no two in a process have the same.
+    pub(crate) fn id(&self) -> u64 {
+        self.writer.id
+    }
+
+    /// The counter that every commit of this row moves.
+    pub(crate) fn shard(&self, key: &RowKey) -> usize {
+        // The second half of a key is an HMAC of its path, so these bits are spread evenly.
+        usize::from(u16::from_be_bytes([key.0[16], key.0[17]])) % COUNTERS
+    }
+
+    fn dir_shard(&self, dir: &DirKey) -> usize {
+        usize::from(u16::from_be_bytes([dir[0], dir[1]])) % COUNTERS
+    }
+
+    pub(crate) fn counter(&self, shard: usize) -> u64 {
+        self.counters[shard].load(Ordering::Acquire)
+    }
+
+    /// Makes `next` the state that readers see, then moves the counters of what changed.
+    fn publish(&self, next: State, changed: impl Iterator<Item = RowKey>) {
+        let mut state = self.state.write();
+        // Once sealed, sealed.
+        if state.is_some() {
+            *state = Some(Arc::new(next));
+        }
+        drop(state);
+        for key in changed {
+            self.counters[self.shard(&key)].fetch_add(1, Ordering::Release);
+            self.counters[self.dir_shard(&key.dir())].fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Runs a read on the last committed state. Before an error of the storage is believed, the read is repeated under
+    /// the commit lock on a fresh snapshot; what fails then is an alarm.
+    pub(crate) fn look<T>(&self, read: impl Fn(&State) -> Result<T, Error>) -> Result<T, Error> {
+        match read(&*self.state()?) {
+            Err(Error::Integrity { .. } | Error::Storage(_)) => {
+                let _commit = self.commit.lock();
+                let again = self.refreshed().and_then(|state| read(&state));
+                if let Err(error @ Error::Integrity { .. }) = &again {
+                    self.alarm(error);
+                }
+                again
+            }
+            other => other,
+        }
+    }
+
+    /// The last committed state over a fresh snapshot. Only under the commit lock.
+    fn refreshed(&self) -> Result<Arc<State>, Error> {
+        self.storage.revive()?;
+        let snapshot = self.storage.snapshot()?;
+        let mut state = State::clone(&*self.state()?);
+        let stored = snapshot.get(Table::Meta, meta::HEAD)?;
+        if stored.as_deref() != Some(&*state.stored_head) {
+            return Err(wrong(Layer::Head, "head", "it is not the one that this program wrote last"));
+        }
+        state.snapshot = snapshot;
+        let state = Arc::new(state);
+        *self.state.write() = Some(state.clone());
+        Ok(state)
+    }
+
+    pub(crate) fn alarm(&self, error: &Error) {
+        let mut alarms = self.alarms.lock();
+        alarms.count += 1;
+        alarms.latest.push_back((self.options.clock.now(), error.clone()));
+        if alarms.latest.len() > 64 {
+            alarms.latest.pop_front();
+        }
+    }
+
+    fn row_shard(&self, key: &RowKey) -> &RowShard {
+        &self.rows[usize::from(key.0[31]) % ROW_SHARDS]
+    }
+}
+
+impl State {
+    pub(crate) fn tree<'a>(&'a self, shared: &'a Shared) -> Tree<'a> {
+        self.tree_with(&shared.nodes)
+    }
+
+    fn tree_with<'a>(&'a self, cache: &'a NodeCache) -> Tree<'a> {
+        Tree { authority: &self.keys.authority, cache, snapshot: &self.snapshot, root: self.head.root }
+    }
+
+    pub(crate) fn find(&self, shared: &Shared, key: &RowKey) -> Result<Option<Mac>, Error> {
+        index::find(&self.overlay, &self.tree(shared), key)
+    }
+
+    /// Opens the row that the index vouches for by `mac`; `name` is what errors call it.
+    pub(crate) fn row(&self, key: &RowKey, mac: &Mac, name: &dyn Fn() -> String) -> Result<row::Opened, Error> {
+        let stored = (self.snapshot.get(Table::Rows, &key.0)?)
+            .ok_or_else(|| wrong(Layer::Absence, name(), "the index holds it and the storage does not"))?;
+        self.open_row(key, mac, stored, name)
+    }
+
+    /// Opens a stored row if it is the one that the index vouches for.
+    fn open_row(
+        &self,
+        key: &RowKey,
+        mac: &Mac,
+        stored: Vec<u8>,
+        name: &dyn Fn() -> String,
+    ) -> Result<row::Opened, Error> {
+        if !bool::from(self.keys.authority.row(key, &stored).ct_eq(mac)) {
+            return Err(wrong(Layer::Row, name(), "it is not the version that the index vouches for"));
+        }
+        let malformed = |reason: &str| wrong(Layer::Row, name(), reason);
+        let term = row::term(&stored).map_err(|error| malformed(error.0))?;
+        let term = self.keyring.terms.get(&term).ok_or_else(|| malformed("its term is not in the keyring"))?;
+        row::open(&term.prepared, &self.keys.names, &self.keys.authority.cluster, key, stored)
+            .map_err(|error| malformed(error.0))
+    }
+}
+
+/// An integrity error.
+pub(crate) fn wrong(layer: Layer, name: impl Into<String>, reason: impl Into<String>) -> Error {
+    Error::Integrity { layer, name: name.into(), reason: reason.into() }
+}
