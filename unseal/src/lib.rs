@@ -11,6 +11,8 @@ pub mod share;
 #[cfg(feature = "std")]
 pub mod catch_up;
 #[cfg(feature = "std")]
+mod check;
+#[cfg(feature = "std")]
 pub mod custodians;
 #[cfg(feature = "std")]
 pub mod deal;
@@ -47,6 +49,8 @@ pub mod tree;
 
 #[cfg(feature = "std")]
 pub use catch_up::CatchUp;
+#[cfg(feature = "std")]
+pub use check::check;
 #[cfg(feature = "std")]
 pub use custodians::Custodians;
 #[cfg(feature = "std")]

@@ -107,8 +107,13 @@ pub async fn open(rows: &Rows, cluster: [u8; 16], leaves: &[&dyn Leaf], now: i64
     for generation in generations {
         let header = match Header::of(rows, cluster, generation) {
             Ok(header) => header,
-            Err(error) if generation == latest => return Err(error),
-            Err(_) => continue,
+            Err(error) => match &mut standing {
+                None => return Err(error),
+                Some(standing) => {
+                    standing.not_followed = Some(error);
+                    continue;
+                }
+            },
         };
         let (found, root) = match (attempt(rows, &header, leaves).await, &mut standing) {
             (Ok(answer), _) => answer,

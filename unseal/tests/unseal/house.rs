@@ -25,6 +25,25 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     panic!("the future never ended");
 }
 
+/// Runs a future whose answer comes from another thread: parks until it is woken.
+pub(crate) fn park<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = Box::pin(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
 /// A device that works, is away, or is another one; it counts what it is asked.
 pub(crate) struct Device {
     pub(crate) name: String,

@@ -1,5 +1,6 @@
 //! The tests of the seal tree through its public interface, in one program.
 
+mod artefacts;
 mod entry;
 mod expression;
 mod house;

@@ -1,10 +1,7 @@
 //! Dealing and opening with devices and custodians.
 
+use crate::artefacts::static_leaf;
 use crate::house::*;
-use std::sync::Arc;
-use std::time::Duration;
-use strongroom_hsm::{Device as Token, Limits, Soft, SoftConfig};
-use strongroom_secret::Key;
 use strongroom_secret::key::RootKey;
 use strongroom_unseal::*;
 
@@ -158,50 +155,22 @@ fn a_store_without_a_tree_or_of_another_cluster_says_so() {
     assert_eq!(other.to_string(), "row \"seal/1/tree\" is damaged: it belongs to another cluster");
 }
 
-/// The software token of `hsm` behind its worker thread, as the `static` seal runs it.
-fn static_leaf(name: &str, key: [u8; 32]) -> DeviceLeaf {
-    let current_key = Key::from_slice(&key).unwrap();
-    let soft = Soft::new(SoftConfig { current_key_id: "k1".into(), current_key, previous: None }).unwrap();
-    let key = soft.current();
-    let limits = Limits { threads: 1, queue: 8, timeout: Duration::from_secs(600) };
-    DeviceLeaf::new(name, Kind::Static, Token::start(name, limits, Arc::new(soft)).unwrap(), key)
-}
-
-/// Runs a future whose answer comes from another thread: parks until it is woken.
-fn park<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = Box::pin(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(answer) => return answer,
-            std::task::Poll::Pending => std::thread::park(),
-        }
-    }
-}
-
 #[test]
 fn a_static_seal_opens_through_its_worker_thread_and_another_key_is_another_token() {
     let seals = [Seal { name: "static".into(), kind: Kind::Static, quorum: None }];
     let tree = "static".parse::<Expression>().unwrap().resolve(&seals).unwrap().tree;
-    let leaf = static_leaf("static", [1; 32]);
+    let leaf = static_leaf("static", 1);
     let leaves: [&dyn Leaf; 1] = [&leaf];
     let root = RootKey::generate().unwrap();
     let dealing =
         Dealing { cluster: CLUSTER, generation: 1, tree: &tree, leaves: &leaves, enrolled: Default::default() };
     let rows: Rows = park(dealing.deal(&root)).unwrap().rows.into_iter().collect();
-    let again = static_leaf("static", [1; 32]);
+    let again = static_leaf("static", 1);
     let opened = opened(park(open(&rows, CLUSTER, &[&again], NOW)).unwrap());
     assert!(opened.root.same_as(&root));
     assert_eq!(opened.standing.seal_type(), "static");
     assert_ne!(opened.standing.leaves[0].device, DeviceId([0; 16]));
-    let stranger = static_leaf("static", [2; 32]);
+    let stranger = static_leaf("static", 2);
     let standing = sealed(park(open(&rows, CLUSTER, &[&stranger], NOW)).unwrap());
     assert!(matches!(standing.leaves[0].error, Some(LeafError::Other(_))), "{standing:?}");
 }
