@@ -2,6 +2,8 @@
 //! the request → dispatch → audit the response → respond.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod config;
+pub mod listener;
 pub mod request;
 pub mod respond;
