@@ -189,7 +189,7 @@ impl<'t> Scanner<'t> {
             self.bump();
             fraction = Some(self.take_while(|digit| digit.is_ascii_digit()));
         }
-        if whole.is_empty() && fraction.is_none_or(str::is_empty) {
+        if whole.is_empty() && (text.starts_with('-') || fraction.is_none_or(str::is_empty)) {
             return Err(illegal("character, expected a number"));
         }
         let mut exponent = false;

@@ -109,6 +109,7 @@ fn hcl_that_is_refused_where_the_mistake_is() {
         ("a = 089", "t:1:5: illegal octal number"),
         ("a = 1e", "t:1:5: illegal exponent"),
         ("a = -", "t:1:5: illegal character, expected a number"),
+        ("a = -.5", "t:1:5: illegal character, expected a number"),
         ("a = .", "t:1:5: illegal character, expected a number"),
         ("a = 1 /* ", "t:1:7: comment not terminated"),
         ("a = 1 / b", "t:1:7: expected '/' or '*' for a comment"),
