@@ -252,6 +252,8 @@ fn parameters() {
         ("denied_parameters = { b = [true] }", r#"{"b":"true"}"#, denied("b")),
         ("denied_parameters = { b = [true] }", r#"{"b":1}"#, denied("b")),
         ("denied_parameters = { b = [true] }", r#"{"b":false}"#, None),
+        ("denied_parameters = { b = [\"1\"] }", r#"{"b":"true"}"#, None),
+        ("denied_parameters = { b = [\"1\"] }", r#"{"b":true}"#, denied("b")),
         ("denied_parameters = { b = [] } allowed_parameters = { b = [] }", r#"{"b":1}"#, denied("b")),
         ("required_parameters = [\"C\"]", r#"{}"#, required("c")),
         ("required_parameters = [\"C\"]", r#"{"c":null}"#, required("c")),
@@ -327,7 +329,8 @@ fn page_sizes() {
         let decision = two.decide(List, path, given.iter().copied(), None);
         decision.allowed().then_some(decision.page)
     };
-    let table: [(&str, &[(&str, &str)], Option<Option<u64>>); 11] = [
+    type Row<'r> = (&'r str, &'r [(&'static str, &'static str)], Option<Option<u64>>);
+    let table: [Row<'_>; 11] = [
         ("x/", &[], Some(Some(50))),
         ("x/", &[("limit", "10")], Some(Some(10))),
         ("x/", &[("limit", "\"10\"")], Some(Some(10))),

@@ -174,13 +174,14 @@ impl Wanted {
         }
     }
 
-    /// Whether `value` could be taken for the wanted one by a weak reader, for which `1`, `"1"` and `true` are one.
+    /// Whether `value` could be taken for the wanted one by a weak reader, for which `1`, `"1"` and `true` are one. Two
+    /// strings are told apart as they stand.
     fn covers(&self, value: &Value) -> bool {
         if self.is(value) {
             return true;
         }
         match (scalar(&self.0), scalar(value)) {
-            (Some(wanted), Some(given)) => globs(&wanted, &given),
+            (Some(wanted), Some(given)) if !(self.0.is_string() && value.is_string()) => globs(&wanted, &given),
             _ => false,
         }
     }
