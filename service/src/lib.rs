@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod custody;
 pub mod listener;
 pub mod request;
 pub mod respond;

@@ -1,0 +1,104 @@
+//! A configured leaf that is a device, or that cannot be one: switched off, or configured so that no device would do.
+
+use strongroom_hsm::{CounterName, Device, Health};
+use strongroom_secret::SecretBytes;
+use strongroom_unseal::leaf::{Answer, DeviceLeaf, Enrolment};
+use strongroom_unseal::{DeviceId, Kind, Leaf, LeafError};
+
+/// A leaf of the configuration.
+pub(super) struct ConfiguredLeaf {
+    name: String,
+    kind: Kind,
+    /// `Err`: what everybody who asks it is told.
+    device: Result<DeviceLeaf, LeafError>,
+}
+
+impl ConfiguredLeaf {
+    pub(super) fn new(name: &str, kind: Kind, device: Result<DeviceLeaf, LeafError>) -> Self {
+        ConfiguredLeaf { name: name.to_owned(), kind, device }
+    }
+
+    /// How the device is doing; `None` where there is none.
+    pub(super) fn health(&self) -> Option<Health> {
+        self.device.as_ref().ok().map(|leaf| leaf.device().health())
+    }
+
+    /// The id of the token that is there now.
+    pub(super) async fn identity(&self) -> Result<DeviceId, LeafError> {
+        self.device()?.identity().await.map(|identity| identity.device_id()).map_err(told)
+    }
+
+    /// The counter of this cluster on the device; zero where it was never raised.
+    pub(super) async fn count(&self, cluster: [u8; 16]) -> Result<u64, LeafError> {
+        self.device()?.counter_read(CounterName(cluster)).await.map(Option::unwrap_or_default).map_err(told)
+    }
+
+    /// Raises it.
+    pub(super) async fn raise(&self, cluster: [u8; 16], to: u64) -> Result<(), LeafError> {
+        self.device()?.counter_raise(CounterName(cluster), to).await.map_err(told)
+    }
+
+    /// Lets the next login be tried although the PIN was refused before.
+    pub(super) fn permit_login(&self) {
+        if let Ok(device) = self.device() {
+            device.permit_login();
+        }
+    }
+
+    fn leaf(&self) -> Result<&DeviceLeaf, LeafError> {
+        self.device.as_ref().map_err(Clone::clone)
+    }
+
+    fn device(&self) -> Result<&Device, LeafError> {
+        self.leaf().map(DeviceLeaf::device)
+    }
+}
+
+impl Leaf for ConfiguredLeaf {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn enrol(&self) -> Answer<'_, Enrolment> {
+        match self.leaf() {
+            Ok(leaf) => leaf.enrol(),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn prove<'a>(&'a self, pin: &'a [u8]) -> Answer<'a, ()> {
+        match self.leaf() {
+            Ok(leaf) => leaf.prove(pin),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn seal<'a>(&'a self, aad: &'a [u8], portion: &'a SecretBytes) -> Answer<'a, Vec<u8>> {
+        match self.leaf() {
+            Ok(leaf) => leaf.seal(aad, portion),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn open<'a>(&'a self, aad: &'a [u8], sealed: &'a [u8]) -> Answer<'a, SecretBytes> {
+        match self.leaf() {
+            Ok(leaf) => leaf.open(aad, sealed),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+/// A device's error in the words of the seal tree.
+pub(super) fn told(error: strongroom_hsm::Error) -> LeafError {
+    let text = error.to_string();
+    match error {
+        strongroom_hsm::Error::Away(_) | strongroom_hsm::Error::Busy { .. } => LeafError::Away(text),
+        strongroom_hsm::Error::WrongToken(_) => LeafError::Other(text),
+        strongroom_hsm::Error::Rejected => LeafError::Rejected(text),
+        _ => LeafError::Refused(text),
+    }
+}
