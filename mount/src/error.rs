@@ -95,3 +95,41 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The store's errors by whose fault they are; what clients see names no row but the one that they asked for.
+impl From<strongroom_keystore::Error> for Error {
+    fn from(error: strongroom_keystore::Error) -> Self {
+        use strongroom_keystore::Error as Store;
+        let (blame, text): (Blame, Cow<'static, str>) = match &error {
+            Store::BadPath { .. } => (Blame::Caller, error.to_string().into()),
+            Store::TooLarge { .. } => (Blame::TooLarge, error.to_string().into()),
+            Store::Conflict { .. } => (Blame::Conflict, "changed by another request: try again".into()),
+            Store::Sealed | Store::NotInitialised => (Blame::Peer, "Vault is sealed".into()),
+            Store::Fenced => (Blame::Peer, "node is not active".into()),
+            Store::NoSpace => (Blame::NoSpace, error.to_string().into()),
+            Store::Poisoned(_) | Store::Storage(_) => (Blame::Peer, "the storage failed: see the server's log".into()),
+            Store::Integrity { .. } => (Blame::Integrity, "integrity error: see the server's log".into()),
+            _ => (Blame::Us, "internal error".into()),
+        };
+        Error { blame, text, framed: false, detail: Some(error.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strongroom_keystore::{Error as Store, Layer};
+
+    #[test]
+    fn a_storage_error_keeps_its_blame_and_hides_names_of_rows() {
+        let conflict = Error::from(Store::Conflict { path: "key/hush".into() });
+        assert_eq!(conflict.blame, Blame::Conflict);
+        assert!(!conflict.to_string().contains("hush"));
+        let broken = Store::Integrity { layer: Layer::Row, name: "key/hush".into(), reason: "tag".into() };
+        let broken = Error::from(broken);
+        assert_eq!(broken.blame, Blame::Integrity);
+        assert!(!broken.to_string().contains("hush") && broken.detail.unwrap().contains("hush"));
+        assert_eq!(Error::from(Store::Sealed).blame, Blame::Peer);
+        assert_eq!(Error::from(Store::TooLarge { size: 9, limit: 8 }).blame, Blame::TooLarge);
+    }
+}

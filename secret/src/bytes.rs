@@ -8,6 +8,26 @@ use zeroize::Zeroize;
 /// It is neither `Clone`, `Debug`, `Display` nor `Serialize`; the bytes leave only through [`SecretBytes::expose`].
 pub struct SecretBytes(Box<[u8]>);
 
+/// Secret bytes that stay for long (a PIN while its seal is configured): in the key pages, not on the heap.
+pub struct LastingSecret(crate::page::Slots);
+
+impl LastingSecret {
+    /// Copies `bytes` into key pages. The caller wipes the source.
+    ///
+    /// # Panics
+    /// When there are more than 65,536 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        let mut held = crate::page::Slots::new(bytes.len());
+        held.bytes_mut().copy_from_slice(bytes);
+        LastingSecret(held)
+    }
+
+    /// The bytes themselves. Do not store, log or clone what this returns.
+    pub fn expose(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
 impl SecretBytes {
     /// Copies `bytes` into a box of their own. The caller wipes the source.
     pub fn from_slice(bytes: &[u8]) -> Self {

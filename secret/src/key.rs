@@ -1,6 +1,7 @@
 //! A key of fixed length with its purpose in its type.
 
-use crate::{RandomError, SecretBytes};
+use crate::RandomError;
+use crate::page::Slots;
 use std::marker::PhantomData;
 
 /// What a key is for. A key of one purpose cannot be passed where another is asked for.
@@ -9,43 +10,44 @@ pub trait Purpose {
     const NAME: &'static str;
 }
 
-/// `N` secret bytes that serve one purpose, born in their final box and wiped on drop.
+/// `N` secret bytes that serve one purpose, born in their final place in the key pages ([`crate::page`]), wiped on drop.
 ///
 /// Not `Clone`, `Copy`, `Debug`, `Serialize` or `PartialEq`: see [`Key::expose`] and [`Key::same_as`].
 pub struct Key<P: Purpose, const N: usize = 32> {
-    held: SecretBytes,
+    held: Slots,
     purpose: PhantomData<fn() -> P>,
 }
 
 impl<P: Purpose, const N: usize> Key<P, N> {
     /// A fresh key from the module's random generator.
     pub fn generate() -> Result<Self, RandomError> {
-        Ok(Self { held: SecretBytes::random(N)?, purpose: PhantomData })
+        let mut held = Slots::new(N);
+        crate::random::fill(held.bytes_mut())?;
+        Ok(Self { held, purpose: PhantomData })
     }
 
     /// A key made in place by `fill`, which sees zero bytes.
     pub fn filled(fill: impl FnOnce(&mut [u8; N])) -> Self {
-        let held = SecretBytes::filled(N, |bytes| {
-            // The box was made with N bytes a line above.
-            fill(bytes.try_into().expect("the box holds N bytes"));
-        });
+        let mut held = Slots::new(N);
+        // The slots were made with N bytes a line above.
+        fill(held.bytes_mut().try_into().expect("the slots hold N bytes"));
         Self { held, purpose: PhantomData }
     }
 
     /// Copies `bytes`, or `None` when their number is not `N`. The caller wipes the source.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() == N).then(|| Self { held: SecretBytes::from_slice(bytes), purpose: PhantomData })
+        (bytes.len() == N).then(|| Self::filled(|held| held.copy_from_slice(bytes)))
     }
 
     /// The bytes themselves, for the primitive that needs them. Do not store, log or clone them.
     pub fn expose(&self) -> &[u8; N] {
         // Every constructor makes exactly N bytes.
-        self.held.expose().try_into().expect("a key holds N bytes")
+        self.held.bytes().try_into().expect("a key holds N bytes")
     }
 
     /// Compares in constant time.
     pub fn same_as(&self, other: &Self) -> bool {
-        self.held.same_as(other.held.expose())
+        subtle::ConstantTimeEq::ct_eq(self.held.bytes(), other.held.bytes()).into()
     }
 }
 
@@ -54,6 +56,7 @@ impl<P: Purpose, const N: usize> Key<P, N> {
 macro_rules! purposes {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {$(
         $(#[$doc])*
+        #[allow(unreachable_pub)]
         pub enum $name {}
         impl $crate::Purpose for $name {
             const NAME: &'static str = $text;
