@@ -1,0 +1,87 @@
+//! What answers in every phase: init, unseal, seal-status, seal-tree. Bodies in, bodies out; what happens to the root key
+//! is [`Custody`](crate::custody::Custody)'s, what is served then the [`Server`]'s.
+
+pub mod init;
+pub mod seal_status;
+pub mod seal_tree;
+mod strict;
+pub mod unseal;
+
+use crate::custody::Step;
+use crate::{Server, custody};
+use bytes::Bytes;
+use seal_tree::Sight;
+use std::sync::Arc;
+use strongroom_mount::{Blame, Error, Response};
+use unseal::Ask;
+
+/// GET `sys/init`.
+pub(crate) fn initialised(server: &Arc<Server>) -> Result<Response, Error> {
+    Ok(Response::bare(init::state(server.custody.is_initialised())))
+}
+
+/// PUT `sys/init`: the only answer that ever holds the shares and the root token.
+pub(crate) async fn init(server: &Arc<Server>, body: Bytes) -> Result<Response, Error> {
+    let change = server.phase.change().await;
+    let request = init::request(body)?;
+    let made = server.custody.initialise(&request).await.map_err(refusal)?;
+    tracing::info!("initialised");
+    for warning in &made.warnings {
+        tracing::warn!("init: {warning}");
+    }
+    let root = server.found(&change, made.barrier.clone(), made.stays_open).await?;
+    Ok(Response::bare(init::answer(&made, &root.client_token)))
+}
+
+/// PUT `sys/unseal`.
+pub(crate) async fn unseal(server: &Arc<Server>, body: Bytes) -> Result<Response, Error> {
+    let ask = if server.custody.is_initialised() { unseal::request(body)? } else { return Err(not_initialised()) };
+    let change = server.phase.change().await;
+    match ask {
+        Ask::Reset => server.custody.reset_shares().await.map_err(refusal)?,
+        Ask::Share { key, epoch } => {
+            let step = server.custody.enter_share(&key, epoch).await.map_err(refusal)?;
+            if let Step::Unsealed(barrier) = step {
+                server.go_live(&change, barrier).await?;
+            }
+        }
+    }
+    drop(change);
+    seal_status(server)
+}
+
+/// GET `sys/seal-status`.
+pub(crate) fn seal_status(server: &Arc<Server>) -> Result<Response, Error> {
+    let status = server.custody.status();
+    let place =
+        seal_status::Place { storage: server.settings.storage, cluster_name: server.settings.cluster_name.as_deref() };
+    Ok(Response::bare(seal_status::answer(&status, &place)))
+}
+
+/// GET `sys/seal-tree`, for a caller of whom nothing is known.
+pub(crate) fn seal_tree(server: &Arc<Server>) -> Result<Response, Error> {
+    let sight = if server.custody.is_open() { Sight::Outline } else { Sight::Sealed };
+    Ok(Response::data(seal_tree::answer(&server.custody.tree(), sight)))
+}
+
+fn not_initialised() -> Error {
+    refusal(custody::Error::NotInitialised)
+}
+
+/// An error of custody as clients see it.
+fn refusal(error: custody::Error) -> Error {
+    let text = error.to_string();
+    let blame = match error {
+        custody::Error::AlreadyInitialised
+        | custody::Error::NotInitialised
+        | custody::Error::Unsealed
+        | custody::Error::Request(_)
+        | custody::Error::Share(_) => Blame::Caller,
+        custody::Error::Away(_) => Blame::Peer,
+        custody::Error::Rollback(_) | custody::Error::Damaged(_) => Blame::Integrity,
+        custody::Error::Store(strongroom_keystore::Error::NoSpace) => Blame::NoSpace,
+        custody::Error::Store(_) | custody::Error::Us(_) => Blame::Us,
+    };
+    let detail = (blame != Blame::Caller).then(|| text.clone());
+    Error { blame, detail, text: text.into(), framed: false }
+}
