@@ -44,6 +44,8 @@ async fn rotate(
             return Ok(());
         }
         let version = create::version(engine, cx, key, fresh.copy())?;
+        // With a version that was drawn here the key is no longer only what a client brought.
+        key.policy.imported = false;
         key.push(version)
     });
     change.await

@@ -63,7 +63,10 @@ impl Counter {
 /// The counters of all keys that were read since the start, by the key's id and version: a decoded key comes and goes
 /// with its row, its counters stay.
 #[derive(Default)]
-pub(crate) struct Counters(Mutex<HashMap<([u8; 16], u32), Arc<Counter>>>);
+pub(crate) struct Counters(Mutex<HashMap<Place, Arc<Counter>>>);
+
+/// A key's id and a version's number.
+type Place = ([u8; 16], u32);
 
 impl Counters {
     /// The counter of one version, raised to what its row says.

@@ -16,29 +16,28 @@ use strongroom_mount::{
 };
 use strongroom_secret::key::RootKey;
 
-pub type Names = Map<String, Value>;
+pub(crate) type Names = Map<String, Value>;
 
-pub struct Host {
-    pub transit: Transit,
-    pub view: View,
-    pub clock: Clock,
+pub(crate) struct Host {
+    pub(crate) transit: Transit,
+    pub(crate) view: View,
+    pub(crate) clock: Clock,
     caller: Caller,
     mount: MountInfo,
     router: Router,
 }
 
 impl Host {
-    pub fn new() -> Host {
+    pub(crate) fn new() -> Host {
         let root = RootKey::generate().unwrap();
         let store = Store::inmem();
-        let init =
-            Init { cluster: [1; 16], root: &root, generation: 1, clear_rows: Vec::new(), devices: Vec::new() };
+        let init = Init { cluster: [1; 16], root: &root, generation: 1, clear_rows: Vec::new(), devices: Vec::new() };
         let view = store.initialise(init).unwrap().view(MountId([7; 16]));
         Host::over(view)
     }
 
     /// A fresh backend over storage that is there already: what a restart finds.
-    pub fn over(view: View) -> Host {
+    pub(crate) fn over(view: View) -> Host {
         let transit = Transit::new();
         let day = Duration::from_secs(86_400);
         Host {
@@ -56,12 +55,12 @@ impl Host {
         }
     }
 
-    pub fn cx(&self) -> Ctx<'_> {
+    pub(crate) fn cx(&self) -> Ctx<'_> {
         Ctx { view: &self.view, caller: &self.caller, clock: &self.clock, mount: &self.mount }
     }
 
     /// A request with its route, as the pipeline hands it over; `Err` where there is no such path or operation.
-    pub fn request(&self, operation: Operation, path: &str, mut fields: Fields) -> Result<Request, Error> {
+    pub(crate) fn request(&self, operation: Operation, path: &str, mut fields: Fields) -> Result<Request, Error> {
         let found = self.router.find(path).ok_or_else(Error::unsupported_path)?;
         if !found.route.methods.iter().any(|method| method.operation == operation) {
             return Err(match operation {
@@ -75,7 +74,7 @@ impl Host {
         Ok(Request { operation, route: found.index, path: path.to_owned(), fields })
     }
 
-    pub async fn answer(&self, mut request: Request) -> Result<Response, Error> {
+    pub(crate) async fn answer(&self, mut request: Request) -> Result<Response, Error> {
         let cx = self.cx();
         if request.operation == Operation::Update && self.transit.exists(&cx, &request).await? == Some(false) {
             request.operation = Operation::Create;
@@ -84,7 +83,7 @@ impl Host {
     }
 
     /// Status and body of one HTTP request.
-    pub fn http(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+    pub(crate) fn http(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let path = path.trim_end_matches('/');
         let list = method == "LIST" || (method == "GET" && query == "list=true");
@@ -124,14 +123,14 @@ impl Host {
     }
 
     /// The `data` of a request that must succeed.
-    pub fn ok(&self, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) fn ok(&self, method: &str, path: &str, body: Value) -> Value {
         let (status, reply) = self.http(method, path, &if body.is_null() { String::new() } else { body.to_string() });
         assert!(status < 300, "{method} {path}: {status} {reply}");
         reply["data"].clone()
     }
 
     /// Status and first error of a request that must fail.
-    pub fn fails(&self, method: &str, path: &str, body: Value) -> (u16, String) {
+    pub(crate) fn fails(&self, method: &str, path: &str, body: Value) -> (u16, String) {
         let (status, reply) = self.http(method, path, &if body.is_null() { String::new() } else { body.to_string() });
         assert!(status >= 400, "{method} {path}: {status} {reply}");
         (status, reply["errors"][0].as_str().unwrap_or_default().to_owned())
@@ -160,7 +159,7 @@ impl Wake for Unpark {
     }
 }
 
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Arc::new(Unpark(std::thread::current())).into();
     let mut future = Box::pin(future);
     loop {
