@@ -16,6 +16,7 @@ else
   need python3 python3
   need pkg-config pkg-config
   need strace strace
+  need valgrind valgrind
   [ -e /usr/include/openssl/ssl.h ] || packages+=(libssl-dev)
   compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || packages+=(libclang-dev)
 fi
