@@ -13,6 +13,7 @@ pub mod mac;
 pub mod page;
 pub mod process;
 pub mod random;
+pub mod rsa;
 #[cfg(test)]
 mod tests;
 

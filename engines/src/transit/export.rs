@@ -62,7 +62,7 @@ pub(super) fn handle<'a>(engine: &'a Transit, cx: &'a Ctx<'a>, request: &'a Requ
         let versions = chosen(&key, request.fields.string("version")?.as_deref())?;
         let mut exported = Vec::with_capacity(versions.len());
         for (number, version) in versions {
-            exported.push((number.to_string(), text(version, what, key.policy.derived)?));
+            exported.push((number.to_string(), text(version, what)?));
         }
         Ok(Response::data(Object::build(|object| {
             object.string("name", &name);
@@ -88,13 +88,14 @@ pub(super) fn chosen<'a>(key: &'a TransitKey, asked: Option<&str>) -> Result<Vec
     }
 }
 
-fn text(version: &Version, what: What, derived: bool) -> Result<Zeroizing<String>, Error> {
+fn text(version: &Version, what: What) -> Result<Zeroizing<String>, Error> {
     let base64 = |bytes: &[u8]| Zeroizing::new(text::encode(bytes));
     let secret = || version.material.secret.as_ref().ok_or_else(errors::no_private_key);
     match what {
         What::Hmac => Ok(base64(version.hmac_key()?.expose())),
-        What::Public if derived => Ok(Zeroizing::new(String::new())),
-        What::Public => Ok(Zeroizing::new(describe::public_key(version)?)),
+        // As other servers write it: RSA with a line break at the end, ECDSA without.
+        What::Public if version.kind.rsa().is_some() => Ok(Zeroizing::new(describe::public_key(version)?)),
+        What::Public => Ok(Zeroizing::new(describe::public_key(version)?.trim_end().to_owned())),
         What::Encryption | What::Signing => match version.kind {
             // As other servers write it: seed, then public key.
             KeyType::Ed25519 => Ok(base64(&Zeroizing::new([secret()?.expose(), &version.material.public].concat()))),
@@ -105,7 +106,7 @@ fn text(version: &Version, what: What, derived: bool) -> Result<Zeroizing<String
             kind if kind.rsa().is_some() => {
                 let pkcs1 = der::pkcs1_of_pkcs8(secret()?.expose());
                 let pkcs1 = pkcs1.ok_or_else(|| Error::us("an RSA key is not in PKCS#8"))?;
-                Ok(der::pem("RSA PRIVATE KEY", pkcs1, false))
+                Ok(der::pem("RSA PRIVATE KEY", pkcs1, true))
             }
             _ => Ok(base64(secret()?.expose())),
         },

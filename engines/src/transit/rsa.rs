@@ -169,6 +169,22 @@ impl Rsa {
         Ok(Ok(out))
     }
 
+    /// Signs bytes as they are by PKCS#1 v1.5, without naming a hash; `None` when they do not fit.
+    pub(crate) fn sign_unhashed(&self, pkcs8: &SecretBytes, input: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let pkcs1 = der::pkcs1_of_pkcs8(pkcs8.expose()).ok_or_else(|| Error::us("an RSA key is not in PKCS#8"))?;
+        // RFC 8017 9.2: at least eleven bytes of padding.
+        if input.len() + 11 > self.bytes {
+            return Ok(None);
+        }
+        let signed = strongroom_secret::rsa::sign_unhashed(pkcs1, input);
+        signed.map(Some).ok_or_else(|| Error::us("the module did not sign"))
+    }
+
+    /// Whether it is a signature of [`Rsa::sign_unhashed`].
+    pub(crate) fn verify_unhashed(&self, input: &[u8], signed: &[u8]) -> bool {
+        strongroom_secret::rsa::signed_bytes(&self.public, signed).is_some_and(|bytes| super::hash::same(&bytes, input))
+    }
+
     /// Whether it is a signature of the message, or of its hash where `prehashed`.
     pub(crate) fn verify(
         &self,
@@ -298,6 +314,18 @@ mod tests {
         assert!(key.sign(Padding::Pss(Salt::Length(most)), Hash::Sha256, false, b"text").unwrap().is_ok());
         assert_eq!(key.sign(Padding::Pkcs1, Hash::Sha256, true, b"short").unwrap().unwrap_err(), Refusal::Length);
         assert_eq!(key.sign(Padding::Pkcs1, Hash::Sha1, false, b"text").unwrap().unwrap_err(), Refusal::Hash);
+
+        for input in [&b""[..], b"hello world", &[7; 245]] {
+            let signed = key.sign_unhashed(&pkcs8, input).unwrap().unwrap();
+            assert!(key.verify_unhashed(input, &signed) && !key.verify_unhashed(b"other", &signed));
+            assert!(!key.verify_unhashed(input, &signed[1..]) && !key.verify_unhashed(input, &[0; 256]));
+        }
+        assert!(key.sign_unhashed(&pkcs8, &[7; 246]).unwrap().is_none(), "eleven bytes are padding");
+        // What is signed without a hash around DigestInfo is what is signed with it.
+        let info = [&[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20][..]];
+        let info = [info[0], &Hash::Sha256.digest(b"text")].concat();
+        let signed = key.sign_unhashed(&pkcs8, &info).unwrap().unwrap();
+        assert_eq!(signed, key.sign(Padding::Pkcs1, Hash::Sha256, false, b"text").unwrap().unwrap());
 
         let alone = Rsa::new(None, &public).unwrap();
         let signed = key.sign(Padding::Pkcs1, Hash::Sha256, false, b"text").unwrap().unwrap();

@@ -75,9 +75,17 @@ fn one(key: &TransitKey, key_version: i64, scheme: &Scheme, fields: &Fields) -> 
         },
         kind if kind.rsa().is_some() => {
             let padding = scheme.padding()?;
-            let Some(hash) = scheme.hash else { return Err(errors::rsa_hash()) };
-            let signed = version.rsa()?.sign(padding, hash, scheme.prehashed, &input)?;
-            Some(signed.map_err(|refusal| scheme.refused(refusal))?)
+            match (scheme.hash, &version.material.secret) {
+                (Some(hash), _) => {
+                    let signed = version.rsa()?.sign(padding, hash, scheme.prehashed, &input)?;
+                    Some(signed.map_err(|refusal| scheme.refused(refusal))?)
+                }
+                (None, Some(secret)) => {
+                    let signed = version.rsa()?.sign_unhashed(secret, &input)?;
+                    Some(signed.ok_or_else(|| Error::caller("the input is too long to be signed without a hash"))?)
+                }
+                (None, None) => None,
+            }
         }
         _ => {
             scheme.fits(&input)?;

@@ -103,7 +103,7 @@ fn signature(key: &TransitKey, scheme: &Scheme, fields: &Fields) -> Result<bool,
         },
         kind if kind.rsa().is_some() => {
             let padding = scheme.padding()?;
-            let Some(hash) = scheme.hash else { return Err(errors::rsa_hash()) };
+            let Some(hash) = scheme.hash else { return Ok(version.rsa()?.verify_unhashed(&input, &given)) };
             let verified = version.rsa()?.verify(padding, hash, scheme.prehashed, &input, &given);
             verified.map_err(|refusal| scheme.refused(refusal))
         }
