@@ -1,0 +1,10 @@
+a = <<EOF
+ x
+EOF
+b = <<-EOF
+  x
+    y
+  EOF
+c = [<<E
+E
+, "x"]
