@@ -2,9 +2,10 @@
 //! costs four times as much through a general serialiser).
 
 use serde::Serialize;
+use strongroom_secret::bytes::Wiped;
 
 /// A complete, valid JSON object as bytes. Wiped when dropped, since it may hold a plaintext.
-pub struct Object(Vec<u8>);
+pub struct Object(Wiped);
 
 impl Object {
     /// Builds an object field by field.
@@ -18,7 +19,7 @@ impl Object {
         writer.text.push(b'{');
         fill(&mut writer);
         writer.text.push(b'}');
-        Object(writer.text)
+        Object(Wiped(writer.text))
     }
 
     /// From anything that serialises to an object.
@@ -28,23 +29,17 @@ impl Object {
     pub fn from(value: &impl Serialize) -> Self {
         let text = serde_json::to_vec(value).expect("the type serialises");
         assert_eq!(text.first(), Some(&b'{'), "the type serialises to an object");
-        Object(text)
+        Object(Wiped(text))
     }
 
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.0
     }
 
     /// The text between the braces: to be copied into another object.
     pub fn inner(&self) -> &[u8] {
-        &self.0[1..self.0.len() - 1]
-    }
-}
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.0);
+        &self.0.0[1..self.0.0.len() - 1]
     }
 }
 

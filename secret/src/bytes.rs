@@ -78,6 +78,38 @@ impl SecretBytes {
 
 impl Drop for SecretBytes {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
+    }
+}
+
+/// A vector that may hold secrets for a moment, wiped when dropped, spare capacity included. Give it its capacity first:
+/// growing leaves what it held behind.
+#[derive(Default)]
+pub struct Wiped(pub Vec<u8>);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.clear();
+        self.0.resize(self.0.capacity(), 0);
+        std::hint::black_box(self.0.as_mut_slice());
+    }
+}
+
+/// Fills with zeros at the speed of memory: a byte-by-byte wipe of a large payload costs more than its encryption. The
+/// barrier keeps the compiler from dropping writes that nothing reads.
+pub fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wiping_leaves_zeros_only() {
+        let mut bytes = [7; 1000];
+        wipe(&mut bytes);
+        assert_eq!(bytes, [0; 1000]);
     }
 }

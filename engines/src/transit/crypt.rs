@@ -11,6 +11,7 @@ use std::sync::Arc;
 use strongroom_keystore::View;
 use strongroom_mount::{Error, Fields};
 use strongroom_secret::SecretBytes;
+use strongroom_secret::bytes::Wiped;
 use zeroize::Zeroizing;
 
 /// What goes with a message besides itself.
@@ -53,14 +54,14 @@ pub(crate) struct Sealed {
 /// What opening gives, wiped when dropped.
 pub(crate) enum Opened {
     /// The plaintext lies in the middle of what was the ciphertext.
-    InPlace(Zeroizing<Vec<u8>>, std::ops::Range<usize>),
+    InPlace(Wiped, std::ops::Range<usize>),
     Apart(SecretBytes),
 }
 
 impl Opened {
     pub(crate) fn plaintext(&self) -> &[u8] {
         match self {
-            Opened::InPlace(buffer, range) => &buffer[range.clone()],
+            Opened::InPlace(buffer, range) => &buffer.0[range.clone()],
             Opened::Apart(plaintext) => plaintext.expose(),
         }
     }
@@ -136,8 +137,8 @@ pub(crate) fn open(key: &TransitKey, options: &Options, ciphertext: &str) -> Res
     let policy = &key.policy;
     let (made_by, payload) = text::split(ciphertext, Made::Ciphertext)?;
     let (_, version) = key.for_reading(made_by)?.ok_or_else(|| Made::Ciphertext.too_new())?;
-    let mut buffer = Zeroizing::new(Vec::new());
-    text::decode_into(payload, 0, &mut buffer)
+    let mut buffer = Wiped::default();
+    text::decode_into(payload, 0, &mut buffer.0)
         .map_err(|_| Error::caller("invalid ciphertext: could not decode base64"))?;
     if policy.kind.rsa().is_some() {
         if options.associated.is_some() {
@@ -147,7 +148,7 @@ pub(crate) fn open(key: &TransitKey, options: &Options, ciphertext: &str) -> Res
         if !key.is_private() {
             return Err(errors::no_private_key());
         }
-        return key.decrypt(rsa_oaep(), &buffer).map(Opened::Apart).ok_or_else(|| errors::unopened(policy.kind));
+        return key.decrypt(rsa_oaep(), &buffer.0).map(Opened::Apart).ok_or_else(|| errors::unopened(policy.kind));
     }
     let derived = match (policy.derived, &options.context) {
         (true, None) => return Err(errors::no_context()),
@@ -158,10 +159,10 @@ pub(crate) fn open(key: &TransitKey, options: &Options, ciphertext: &str) -> Res
         Some(cipher) => cipher,
         None => version.cipher()?,
     };
-    if buffer.len() < policy.kind.nonce_len() {
+    if buffer.0.len() < policy.kind.nonce_len() {
         return Err(errors::ciphertext_length());
     }
-    let opened = cipher.open(options.associated(), &mut buffer).ok_or_else(|| errors::unopened(policy.kind))?;
+    let opened = cipher.open(options.associated(), &mut buffer.0).ok_or_else(|| errors::unopened(policy.kind))?;
     let start = policy.kind.nonce_len();
     let end = start + opened.len();
     Ok(Opened::InPlace(buffer, start..end))
