@@ -4,15 +4,15 @@
 //! A service holds a [`Device`]: cheap to clone, never blocking, its calls answered by named threads of its own, so that
 //! one hanging device holds up nothing but itself. A ceremony may call an [`Hsm`] directly.
 //!
-//! `soft` is the software token behind the `static` seal.
-
-#![forbid(unsafe_code)]
+//! `pkcs11` is a token behind a PKCS#11 library, `soft` the software token behind the `static` seal. Unsafe code is in
+//! `pkcs11/raw.rs` alone.
 
 mod call;
 pub mod config;
 mod error;
 mod key;
 pub mod pin;
+pub mod pkcs11;
 mod proof;
 mod rsa;
 mod sealed;
@@ -24,6 +24,7 @@ pub use call::Call;
 pub use config::{Limits, Pkcs11Config, SoftConfig, TokenName};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyInfo, KeyKind, KeyName, NewKey};
+pub use pkcs11::Pkcs11;
 pub use proof::{Challenge, DevicePin, Proof};
 pub use sealed::{Mechanism, SECRET_MAX, Sealed};
 pub use soft::Soft;

@@ -5,8 +5,9 @@
 //!
 //! - a PIN that was refused before is not sent again;
 //! - a changed PIN is tried once;
-//! - at the token's last-try flag, or after two different refused PINs on a token that shows no flags, logins stop until
-//!   an operator asks ([`PinRule::permit`]), which lets one login through.
+//! - at the token's last-try flag, or after two different refused PINs, logins stop until an operator asks
+//!   ([`PinRule::permit`]), which lets one login through. The second half holds for every token: whether one shows its
+//!   last try is known only when it is too late (SoftHSM shows "count low", and then nothing more).
 //!
 //! Not promised: a process killed between the token's refusal and the record's write forgets that one refusal.
 
@@ -118,8 +119,8 @@ impl PinRule {
             return Ok(());
         }
         let record = Refusals::decode(&self.ledger.load()?)?;
-        let refused = || record.0.iter().filter(|refusal| refusal.device == device);
-        for refusal in refused() {
+        let refused: Vec<_> = record.0.iter().filter(|refusal| refusal.device == device).collect();
+        for refusal in &refused {
             if refusal.is_for(pin)? {
                 return Err(Error::RefusedPin(
                     "the token refused this PIN before, so it was not tried again: configure the right one".into(),
@@ -131,12 +132,9 @@ impl PinRule {
                 "one more wrong PIN locks the token, so logins stopped: check the PIN, then ask for a login".into(),
             ));
         }
-        let shows_flags = flags.count_low || refused().any(|refusal| refusal.shows_flags);
-        if !shows_flags && refused().count() >= 2 {
+        if refused.len() >= 2 {
             return Err(Error::RefusedPin(
-                "the token refused two different PINs and does not say how many tries are left, so logins stopped: \
-                 check the PIN, then ask for a login"
-                    .into(),
+                "the token refused two different PINs, so logins stopped: check the PIN, then ask for a login".into(),
             ));
         }
         Ok(())
@@ -154,38 +152,36 @@ impl PinRule {
         self.ledger.save(&record.encode())
     }
 
-    /// The token refused the PIN: remembers it. `flags` were read after the refusal, `reason` is the token's.
-    pub fn after_refusal(&self, device: DeviceId, pin: &SecretBytes, flags: PinFlags, reason: &str) -> Error {
+    /// The token refused the PIN: remembers it. `reason` is the token's.
+    pub fn after_refusal(&self, device: DeviceId, pin: &SecretBytes, reason: &str) -> Error {
         let refused = Error::RefusedPin(format!("the token refused the PIN ({reason}): configure the right one"));
-        match self.remember(device, pin, flags) {
+        match self.remember(device, pin) {
             Ok(()) => refused,
             // Both are wrong, and the record is what must be repaired before anything is tried again.
             Err(error) => Error::RefusedPin(format!("{refused}; and {error}")),
         }
     }
 
-    fn remember(&self, device: DeviceId, pin: &SecretBytes, flags: PinFlags) -> Result<()> {
+    fn remember(&self, device: DeviceId, pin: &SecretBytes) -> Result<()> {
         let mut record = Refusals::decode(&self.ledger.load()?)?;
         for refusal in &record.0 {
             if refusal.device == device && refusal.is_for(pin)? {
                 return Ok(());
             }
         }
-        let shows_flags = flags.count_low || flags.final_try || flags.locked;
-        record.0.push(Refusal::new(device, pin, shows_flags)?);
-        // The newest are kept: a token that shows flags stops at its last try long before.
+        record.0.push(Refusal::new(device, pin)?);
+        // The newest are kept: two of one device are enough to stop.
         let surplus = record.0.len().saturating_sub(REFUSALS_MAX);
         record.0.drain(..surplus);
         self.ledger.save(&record.encode())
     }
 }
 
-/// The record: format u8 = 1 ‖ count u8 ‖ { device 16 ‖ shows flags u8 ‖ memory KiB u32 ‖ passes u32 ‖ salt 16 ‖ hash 32 }….
+/// The record: format u8 = 1 ‖ count u8 ‖ { device 16 ‖ memory KiB u32 ‖ passes u32 ‖ salt 16 ‖ hash 32 }….
 struct Refusals(Vec<Refusal>);
 
 struct Refusal {
     device: DeviceId,
-    shows_flags: bool,
     memory: u32,
     passes: u32,
     salt: [u8; 16],
@@ -194,7 +190,7 @@ struct Refusal {
 
 const FORMAT: u8 = 1;
 const REFUSALS_MAX: usize = 8;
-const REFUSAL_SIZE: usize = 16 + 1 + 4 + 4 + 16 + 32;
+const REFUSAL_SIZE: usize = 16 + 4 + 4 + 16 + 32;
 /// Argon2id, RFC 9106 section 4's second choice. Paid only when a PIN was refused.
 const MEMORY: u32 = 64 * 1024;
 const PASSES: u32 = 3;
@@ -204,7 +200,6 @@ impl Refusals {
         let mut bytes = vec![FORMAT, self.0.len() as u8];
         for refusal in &self.0 {
             bytes.extend(refusal.device.0);
-            bytes.push(refusal.shows_flags.into());
             bytes.extend(refusal.memory.to_be_bytes());
             bytes.extend(refusal.passes.to_be_bytes());
             bytes.extend(refusal.salt);
@@ -234,25 +229,23 @@ impl Refusals {
 }
 
 impl Refusal {
-    fn new(device: DeviceId, pin: &SecretBytes, shows_flags: bool) -> Result<Self> {
+    fn new(device: DeviceId, pin: &SecretBytes) -> Result<Self> {
         let salt = random::array().map_err(|_| Error::Away("the random generator failed".into()))?;
-        let mut refusal = Refusal { device, shows_flags, memory: MEMORY, passes: PASSES, salt, hash: [0; 32] };
+        let mut refusal = Refusal { device, memory: MEMORY, passes: PASSES, salt, hash: [0; 32] };
         refusal.hash = refusal.hash_of(pin)?;
         Ok(refusal)
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (device, rest) = bytes.split_first_chunk::<16>()?;
-        let (&[shows_flags], rest) = rest.split_first_chunk::<1>()?;
         let (memory, rest) = rest.split_first_chunk::<4>()?;
         let (passes, rest) = rest.split_first_chunk::<4>()?;
         let (salt, hash) = rest.split_first_chunk::<16>()?;
         let (memory, passes) = (u32::from_be_bytes(*memory), u32::from_be_bytes(*passes));
         // A record that was tampered with must not cost gigabytes.
-        let affordable = (8..=1 << 20).contains(&memory) && (1..=16).contains(&passes) && shows_flags <= 1;
+        let affordable = (8..=1 << 20).contains(&memory) && (1..=16).contains(&passes);
         affordable.then_some(Refusal {
             device: DeviceId(*device),
-            shows_flags: shows_flags == 1,
             memory,
             passes,
             salt: *salt,
@@ -302,7 +295,7 @@ mod tests {
     fn a_refused_pin_is_not_tried_again_not_even_after_a_restart_and_a_changed_one_is() {
         let (rule, ledger) = rule();
         rule.before_login(DEVICE, &pin("1111"), QUIET).unwrap();
-        assert!(rule.after_refusal(DEVICE, &pin("1111"), QUIET, "CKR_PIN_INCORRECT").to_string().contains("INCORRECT"));
+        assert!(rule.after_refusal(DEVICE, &pin("1111"), "CKR_PIN_INCORRECT").to_string().contains("INCORRECT"));
         let restarted = PinRule::new(ledger);
         refused(restarted.before_login(DEVICE, &pin("1111"), QUIET), "before");
         restarted.before_login(DEVICE, &pin("2222"), QUIET).unwrap();
@@ -310,12 +303,12 @@ mod tests {
     }
 
     #[test]
-    fn two_refused_pins_stop_logins_where_the_token_shows_no_flags_until_an_operator_asks() {
+    fn two_refused_pins_stop_logins_until_an_operator_asks() {
         let (rule, _) = rule();
-        rule.after_refusal(DEVICE, &pin("1111"), QUIET, "x");
-        rule.after_refusal(DEVICE, &pin("1111"), QUIET, "x");
+        rule.after_refusal(DEVICE, &pin("1111"), "x");
+        rule.after_refusal(DEVICE, &pin("1111"), "x");
         rule.before_login(DEVICE, &pin("3333"), QUIET).unwrap();
-        rule.after_refusal(DEVICE, &pin("2222"), QUIET, "x");
+        rule.after_refusal(DEVICE, &pin("2222"), "x");
         refused(rule.before_login(DEVICE, &pin("3333"), QUIET), "two different");
         rule.permit();
         rule.before_login(DEVICE, &pin("3333"), QUIET).unwrap();
@@ -325,10 +318,8 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_counts_is_asked_until_its_last_try() {
+    fn a_token_that_shows_its_last_try_is_not_asked_for_it() {
         let (rule, _) = rule();
-        rule.after_refusal(DEVICE, &pin("1111"), LOW, "x");
-        rule.after_refusal(DEVICE, &pin("2222"), LOW, "x");
         rule.before_login(DEVICE, &pin("3333"), LOW).unwrap();
         refused(rule.before_login(DEVICE, &pin("3333"), LAST), "one more wrong PIN");
         rule.permit();
@@ -340,15 +331,15 @@ mod tests {
     #[test]
     fn a_record_holds_no_pin_and_a_damaged_one_stops_logins() {
         let (rule, ledger) = rule();
-        rule.after_refusal(DEVICE, &pin("71309245"), QUIET, "x");
+        rule.after_refusal(DEVICE, &pin("71309245"), "x");
         let record = ledger.load().unwrap();
         assert_eq!(record.len(), 2 + REFUSAL_SIZE);
         assert!(!record.windows(8).any(|window| window == b"71309245"));
         for length in 1..record.len() {
             assert!(matches!(Refusals::decode(&record[..length]), Err(Error::Config(_))), "{length} bytes");
         }
-        // Format, count, flag, memory of 2^24 + KiB, no passes.
-        for (at, value) in [(0, 2), (1, 2), (18, 2), (19, 1), (26, 0)] {
+        // Format, count, memory of 2^24 + KiB, no passes.
+        for (at, value) in [(0, 2), (1, 2), (18, 1), (25, 0)] {
             let mut changed = record.clone();
             changed[at] = value;
             ledger.save(&changed).unwrap();
@@ -364,11 +355,10 @@ mod tests {
     #[test]
     fn the_record_never_grows_beyond_its_bound() {
         let (_, ledger) = rule();
-        let refusal =
-            |byte| Refusal { device: OTHER, shows_flags: true, memory: 8, passes: 1, salt: [byte; 16], hash: [0; 32] };
+        let refusal = |byte| Refusal { device: OTHER, memory: 8, passes: 1, salt: [byte; 16], hash: [0; 32] };
         ledger.save(&Refusals((0..REFUSALS_MAX as u8).map(refusal).collect()).encode()).unwrap();
         let rule = PinRule::new(ledger.clone());
-        rule.after_refusal(DEVICE, &pin("1111"), LOW, "x");
+        rule.after_refusal(DEVICE, &pin("1111"), "x");
         assert_eq!(ledger.load().unwrap().len(), 2 + REFUSALS_MAX * REFUSAL_SIZE);
         refused(rule.before_login(DEVICE, &pin("1111"), LOW), "before");
     }
@@ -387,7 +377,7 @@ mod tests {
         let nowhere = FileLedger::new(directory.path().join("missing/refused-pins"));
         assert!(matches!(nowhere.save(b"x"), Err(Error::Config(text)) if text.contains("missing/refused-pins")));
         let rule = PinRule::new(Arc::new(nowhere));
-        assert!(rule.after_refusal(DEVICE, &pin("1"), QUIET, "x").to_string().contains("cannot be written"));
+        assert!(rule.after_refusal(DEVICE, &pin("1"), "x").to_string().contains("cannot be written"));
         let unreadable = FileLedger::new(directory.path());
         assert!(matches!(unreadable.load(), Err(Error::Config(_))));
     }

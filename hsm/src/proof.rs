@@ -11,8 +11,8 @@ use crate::{DeviceId, Error, Hsm, KeyName, Mechanism, Result, Sealed};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey,
 };
+use strongroom_secret::SecretBytes;
 use strongroom_secret::digest::sha256;
-use strongroom_secret::{SecretBytes, random};
 
 /// An enrolled device: kept beside the keyslot that it opens, authenticated by the store's head.
 #[derive(Debug, Clone, PartialEq, Eq)]

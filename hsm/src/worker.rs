@@ -190,8 +190,11 @@ struct State {
     health: Health,
 }
 
+/// Makes the call, answers it, and tells how it failed.
+type Run = Box<dyn FnOnce(&dyn Hsm) -> Option<Error> + Send>;
+
 struct Job {
-    run: Box<dyn FnOnce(&dyn Hsm) -> Option<Error> + Send>,
+    run: Run,
     answer: Arc<dyn Answer>,
     submitted: Instant,
 }

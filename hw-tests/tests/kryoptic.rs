@@ -1,0 +1,3 @@
+//! The conformance suite on kryoptic.
+
+strongroom_hw_tests::conformance!(strongroom_hw_tests::Kind::Kryoptic);
