@@ -259,6 +259,10 @@ impl Shared {
             } else {
                 state.health.count(error);
             }
+            if state.closed {
+                // The watchdog may be waiting for this call's deadline, and has nothing else to end for.
+                self.watch.notify_one();
+            }
         }
     }
 
