@@ -44,6 +44,8 @@ mod trim;
 mod usage;
 mod verify;
 mod version;
+#[cfg(test)]
+mod wycheproof;
 
 pub use key_type::KeyType;
 
