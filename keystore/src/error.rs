@@ -52,7 +52,7 @@ impl std::fmt::Display for Layer {
 }
 
 /// What the store answers when it cannot do what was asked.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A path that no row can have.
