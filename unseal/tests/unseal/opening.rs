@@ -2,7 +2,9 @@
 
 use crate::artefacts::static_leaf;
 use crate::house::*;
+use strongroom_secret::SecretBytes;
 use strongroom_secret::key::RootKey;
+use strongroom_unseal::leaf::Answer;
 use strongroom_unseal::*;
 
 #[test]
@@ -173,4 +175,102 @@ fn a_static_seal_opens_through_its_worker_thread_and_another_key_is_another_toke
     let stranger = static_leaf("static", 2);
     let standing = sealed(park(open(&rows, CLUSTER, &[&stranger], NOW)).unwrap());
     assert!(matches!(standing.leaves[0].error, Some(LeafError::Other(_))), "{standing:?}");
+}
+
+/// A device that seals what it is given and opens it to something else: a faulty one, or one whose AES-GCM was made to
+/// open under a second key.
+struct Liar(Device);
+
+impl Leaf for Liar {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
+    fn enrol(&self) -> Answer<'_, Enrolment> {
+        Box::pin(async {
+            let enrolment = self.0.enrol().await?;
+            Ok(Enrolment { text: "é".repeat(200), ..enrolment })
+        })
+    }
+
+    fn prove<'a>(&'a self, pin: &'a [u8]) -> Answer<'a, ()> {
+        self.0.prove(pin)
+    }
+
+    fn seal<'a>(&'a self, aad: &'a [u8], portion: &'a SecretBytes) -> Answer<'a, Vec<u8>> {
+        self.0.seal(aad, portion)
+    }
+
+    fn open<'a>(&'a self, aad: &'a [u8], sealed: &'a [u8]) -> Answer<'a, SecretBytes> {
+        Box::pin(async move {
+            let portion = self.0.open(aad, sealed).await?;
+            let keep = portion.len() - usize::from(portion.expose()[0] % 2);
+            Ok(SecretBytes::filled(keep, |bytes| bytes.fill(7)))
+        })
+    }
+}
+
+#[test]
+fn a_portion_that_does_not_meet_its_commitment_is_not_used() {
+    for serial in 1..20 {
+        let (liar, honest) = (Liar(Device::new("a", serial)), Device::new("b", 99));
+        let (root, rows) = deal(&tree("any(a, b)"), &[&liar, &honest]);
+        let standing = sealed(run(open(&rows, CLUSTER, &[&liar], NOW)).unwrap());
+        let text = "the keyslot does not open with this leaf: it opened to something else than was sealed";
+        assert_eq!(standing.leaves[0].error.as_ref().unwrap().to_string(), text);
+        // The words of a device are cut to what a row holds, between letters.
+        assert_eq!(standing.leaves[0].device_text, "é".repeat(127));
+        let opened = opened(run(open(&rows, CLUSTER, &[&liar, &honest], NOW)).unwrap());
+        assert!(opened.root.same_as(&root), "it spoils nothing for the others");
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_row_is_refused_before_anything_is_stored() {
+    struct Wordy(Device);
+    impl Leaf for Wordy {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn kind(&self) -> Kind {
+            self.0.kind()
+        }
+        fn enrol(&self) -> Answer<'_, Enrolment> {
+            Box::pin(async { Ok(Enrolment { pin: vec![1; 8193], ..Enrolment::default() }) })
+        }
+        fn prove<'a>(&'a self, pin: &'a [u8]) -> Answer<'a, ()> {
+            self.0.prove(pin)
+        }
+        fn seal<'a>(&'a self, aad: &'a [u8], portion: &'a SecretBytes) -> Answer<'a, Vec<u8>> {
+            self.0.seal(aad, portion)
+        }
+        fn open<'a>(&'a self, aad: &'a [u8], sealed: &'a [u8]) -> Answer<'a, SecretBytes> {
+            self.0.open(aad, sealed)
+        }
+    }
+    let (leaf, tree, root) = (Wordy(Device::new("a", 1)), tree("a"), RootKey::generate().unwrap());
+    let leaves: [&dyn Leaf; 1] = [&leaf];
+    let dealing =
+        Dealing { cluster: CLUSTER, generation: 1, tree: &tree, leaves: &leaves, enrolled: Default::default() };
+    let error = run(dealing.deal(&root)).unwrap_err();
+    assert_eq!((error.blame(), error.to_string().contains("too long to be stored")), (Blame::Configuration, true));
+}
+
+#[test]
+fn a_device_s_troubles_are_told_apart() {
+    let other_key = static_leaf("static", 1);
+    let (mut rejected, mut unreadable) = (Vec::new(), Vec::new());
+    let sealed = park(other_key.seal(b"here", &SecretBytes::from_slice(&[5; 32]))).unwrap();
+    rejected.push(park(other_key.open(b"there", &sealed)).err());
+    rejected.push(park(other_key.open(b"here", &sealed[..9])).err());
+    unreadable.push(park(other_key.prove(b"no pin")).err());
+    unreadable.push(park(other_key.seal(b"here", &SecretBytes::from_slice(&[5; 129]))).err());
+    assert!(rejected.iter().all(|error| matches!(error, Some(LeafError::Rejected(_)))), "{rejected:?}");
+    assert!(unreadable.iter().all(|error| matches!(error, Some(LeafError::Refused(_)))), "{unreadable:?}");
+    assert!(park(other_key.prove(&park(other_key.enrol()).unwrap().pin)).is_ok());
+    assert!(!LeafError::Unconfigured.may_pass_later() && LeafError::Refused("x".into()).may_pass_later());
 }
