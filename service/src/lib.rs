@@ -6,5 +6,6 @@ pub mod audit;
 pub mod config;
 pub mod custody;
 pub mod listener;
+pub mod operator;
 pub mod request;
 pub mod respond;

@@ -113,10 +113,9 @@ impl Custody {
             leaf.kind() != Kind::Shamir && !absent(leaf.name())
         });
         let rows: Rows = rows.into_iter().collect();
-        let mut state = self.state.lock();
-        state.standing = Some(strongroom_unseal::standing(&rows, cluster, &leaves)?);
-        state.open = Some(OpenState { cluster, tree, generation: FIRST, root: Arc::new(root), rows, recovery });
-        drop(state);
+        let standing = strongroom_unseal::standing(&rows, cluster, &leaves)?;
+        let open = OpenState { cluster, tree, generation: FIRST, root: Arc::new(root), rows, recovery };
+        self.opened(open, standing);
         // The shares must reach the caller whatever becomes of the devices' counters.
         if let Err(error) = self.raise(&barrier).await {
             tracing::error!("the epoch was not raised after init: {error}");
