@@ -91,10 +91,8 @@ impl Device {
         let run = Box::new(move |hsm: &dyn Hsm| {
             let result = op(hsm);
             let error = result.as_ref().err().cloned();
-            let answer: Box<dyn FnOnce()> = Box::new(move || {
-                slot.fill(result);
-            });
-            (error, answer)
+            slot.fill(result);
+            error
         });
         self.0.shared.submit(Job { run, answer, submitted: Instant::now() });
         call
@@ -192,8 +190,8 @@ struct State {
     health: Health,
 }
 
-/// Makes the call; gives how it failed, and what hands out the answer once that is counted.
-type Run = Box<dyn FnOnce(&dyn Hsm) -> (Option<Error>, Box<dyn FnOnce()>) + Send>;
+/// Makes the call, answers it, and tells how it failed.
+type Run = Box<dyn FnOnce(&dyn Hsm) -> Option<Error> + Send>;
 
 struct Job {
     run: Run,
@@ -248,15 +246,10 @@ impl Shared {
             let answer = job.answer.clone();
             let run = job.run;
             // The token's state is repaired by its own implementation; a panic there may not end the thread.
-            let (error, hand_out) = catch_unwind(AssertUnwindSafe(|| run(hsm))).unwrap_or_else(|_| {
+            let error = catch_unwind(AssertUnwindSafe(|| run(hsm))).unwrap_or_else(|_| {
                 let error = Error::Away(format!("device {}: a call panicked", self.name));
-                let told = error.clone();
-                (
-                    Some(error),
-                    Box::new(move || {
-                        answer.fail(told);
-                    }),
-                )
+                answer.fail(error.clone());
+                Some(error)
             });
             let mut state = self.state.lock();
             let hung = state.running[index].take().is_some_and(|running| running.hung);
@@ -270,9 +263,6 @@ impl Shared {
                 // The watchdog may be waiting for this call's deadline, and has nothing else to end for.
                 self.watch.notify_one();
             }
-            drop(state);
-            // Whoever has the answer sees it counted in the device's health.
-            hand_out();
         }
     }
 

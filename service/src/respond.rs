@@ -80,6 +80,12 @@ impl Reply {
         Reply { status, body: Bytes::new(), content_type: JSON, close: false }
     }
 
+    /// The same, and the connection is closed after it.
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
     /// What a backend answered, in the envelope where it is not bare.
     pub fn answer(id: &RequestId, mount_type: &str, response: Response) -> Self {
         if let Some(raw) = response.raw {

@@ -85,8 +85,7 @@ fn describe(token: &Token, id: &str, now: Timestamp) -> Object {
             Some(end) => data.string("expire_time", &end.to_string()),
             None => data.null("expire_time"),
         }
-        // As recorded: what the token itself was given. What its role adds is read from the role.
-        data.value("explicit_max_ttl", &token.explicit_max_ttl.asked);
+        data.value("explicit_max_ttl", &token.explicit_max_ttl.in_force);
         data.string("id", id);
         data.string("issue_time", &token.created.to_string());
         if let Some(renewed) = token.renewed {

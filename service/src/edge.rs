@@ -1,0 +1,268 @@
+//! The edge between HTTP and the pipeline: what a listener adds, requests that are refused before there is one, panics.
+
+use crate::request::Head;
+use crate::respond::{Refusal, Reply};
+use crate::{Server, config, listener, pipeline};
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// One listener's way to the pipeline.
+pub(crate) struct Edge {
+    server: Arc<Server>,
+    proxies: Vec<Network>,
+    require_header: bool,
+    limits: Limits,
+}
+
+/// How much a body may be, and how long it may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) bytes: u64,
+    pub(crate) time: Duration,
+}
+
+impl Edge {
+    /// # Errors
+    /// A proxy's address that is none; the configuration has checked them.
+    pub(crate) fn new(server: Arc<Server>, config: &config::Listener) -> Result<Self, String> {
+        let proxies = config.forwarded_for.iter().map(|text| Network::parse(text)).collect::<Option<_>>();
+        let proxies = proxies.ok_or("x_forwarded_for_authorized_addrs holds what is no address")?;
+        let time = if config.read_timeout.is_zero() { Duration::from_secs(30) } else { config.read_timeout };
+        let limits = Limits { bytes: config.max_request_size, time };
+        Ok(Edge { server, proxies, require_header: config.require_request_header, limits })
+    }
+
+    async fn serve(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Reply {
+        let (parts, body) = request.into_parts();
+        if parts.headers.contains_key(CONTENT_LENGTH) && parts.headers.contains_key(TRANSFER_ENCODING) {
+            return refused(&Refusal::text(400, "both a length and a transfer coding: which is it?")).closing();
+        }
+        let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+        if self.require_header && parts.headers.get("x-vault-request").is_none_or(|value| value != "true") {
+            return refused(&Refusal::text(412, "missing 'X-Vault-Request' header"));
+        }
+        let remote = self.remote(peer, &parts.headers);
+        let uri = &parts.uri;
+        let reply = match Head::parse(&parts.method, uri.path(), uri.query(), &parts.headers, remote) {
+            Ok(Some(head)) => pipeline::conduct(&self.server, head, Upload { body, limits: self.limits }).await,
+            Ok(None) => Reply::refusal(&Refusal::bare(404)),
+            Err(refusal) => refused(&refusal),
+        };
+        // How long a chunked body was is something that a proxy in front may see otherwise: nothing follows it.
+        if chunked { reply.closing() } else { reply }
+    }
+
+    /// Where the request comes from: what a trusted proxy says, else the peer.
+    fn remote(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+        let trusted = |ip: IpAddr| self.proxies.iter().any(|network| network.holds(ip));
+        if self.proxies.is_empty() || !trusted(peer.ip()) {
+            return peer;
+        }
+        let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+        let hops: Vec<IpAddr> =
+            lines.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+        // The last hop that is no proxy of ours; all before it is hearsay.
+        hops.iter().rev().find(|hop| !trusted(**hop)).map_or(peer, |hop| SocketAddr::new(*hop, 0))
+    }
+}
+
+impl listener::Handler for Edge {
+    async fn answer(&self, request: http::Request<Incoming>, peer: SocketAddr) -> http::Response<Full<Bytes>> {
+        let reply = match Caught(std::pin::pin!(self.serve(request, peer))).await {
+            Ok(reply) => reply,
+            Err(Panicked) => panicked(),
+        };
+        reply.into_http()
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    tracing::debug!(status = refusal.status(), "refused before it was a request");
+    Reply::refusal(refusal)
+}
+
+fn panicked() -> Reply {
+    tracing::error!("a request panicked; the server goes on");
+    Reply::error(&strongroom_mount::Error::us("panic"))
+}
+
+/// A body that is still to be read.
+pub(crate) struct Upload {
+    body: Incoming,
+    limits: Limits,
+}
+
+impl Upload {
+    /// All of it.
+    ///
+    /// # Errors
+    /// 413 when it is too large, which is known early where it says its length; 408 when it takes too long; 400 when it
+    /// breaks off.
+    pub(crate) async fn read(self, at_most: u64) -> Result<Bytes, Refusal> {
+        let limit = self.limits.bytes.min(at_most);
+        if self.body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        if self.body.size_hint().lower() > limit {
+            return Err(Refusal::too_large());
+        }
+        match tokio::time::timeout(self.limits.time, collect(self.body, limit)).await {
+            Ok(read) => read,
+            Err(_) => Err(Refusal::text(408, "the request body took too long")),
+        }
+    }
+}
+
+async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+    let mut first: Option<Bytes> = None;
+    let mut all: Option<BytesMut> = None;
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::text(400, "the request body broke off or is malformed"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len() as u64;
+        if length > limit {
+            return Err(Refusal::too_large());
+        }
+        match (&mut all, first.take()) {
+            (Some(all), _) => all.extend_from_slice(&data),
+            (None, None) => first = Some(data),
+            (None, Some(before)) => {
+                let expected = body.size_hint().lower().min(limit - length);
+                let mut both = BytesMut::with_capacity(before.len() + data.len() + expected as usize);
+                both.extend_from_slice(&before);
+                both.extend_from_slice(&data);
+                all = Some(both);
+            }
+        }
+    }
+    Ok(all.map(BytesMut::freeze).or(first).unwrap_or_default())
+}
+
+/// Runs `work` to its end even when whoever waits for it goes away: what was begun is finished, and audited. Work that
+/// does not have to wait for anything costs no task.
+pub(crate) async fn finish(work: impl Future<Output = Reply> + Send + 'static) -> Reply {
+    let mut work = Some(Box::pin(work));
+    let mut task = None;
+    std::future::poll_fn(move |cx| {
+        if let Some(mut begun) = work.take() {
+            match poll_caught(begun.as_mut(), cx) {
+                Poll::Ready(Ok(reply)) => return Poll::Ready(reply),
+                Poll::Ready(Err(Panicked)) => return Poll::Ready(panicked()),
+                Poll::Pending => task = Some(tokio::spawn(begun)),
+            }
+        }
+        // Set above, or on an earlier poll.
+        let task = task.as_mut().expect("the work goes on in a task");
+        Pin::new(task).poll(cx).map(|ended| ended.unwrap_or_else(|_| panicked()))
+    })
+    .await
+}
+
+/// A future whose panics are values.
+struct Caught<'a, F>(Pin<&'a mut F>);
+
+/// It panicked; the panic's own text may hold anything, and is not kept.
+pub(crate) struct Panicked;
+
+impl<F: Future> Future for Caught<'_, F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        poll_caught(self.0.as_mut(), cx)
+    }
+}
+
+/// Polls, and makes a panic a value. What a request leaves half done when it panics is its own: what requests share is
+/// behind locks that no panic poisons, or in the store, where a commit is whole or not at all.
+pub(crate) fn poll_caught<F: Future + ?Sized>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Panicked>> {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => Poll::Ready(Err(Panicked)),
+    }
+}
+
+/// An address or a network.
+struct Network {
+    ip: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (ip, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
+        let ip: IpAddr = ip.parse().ok()?;
+        let all = if ip.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(all), |bits| bits.parse().ok().filter(|bits| *bits <= all))?;
+        Some(Network { ip, bits })
+    }
+
+    fn holds(&self, ip: IpAddr) -> bool {
+        let differ = match (self.ip, ip.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(a.to_bits() ^ b.to_bits()) << 96,
+            (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() ^ b.to_bits(),
+            _ => return false,
+        };
+        differ.leading_zeros() >= self.bits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_hold_what_lies_in_them() {
+        let holds = |network: &str, ip: &str| Network::parse(network).unwrap().holds(ip.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.9.8.7") && !holds("10.0.0.0/8", "11.0.0.0"));
+        assert!(holds("127.0.0.1", "127.0.0.1") && !holds("127.0.0.1", "127.0.0.2"));
+        assert!(holds("10.0.0.0/8", "::ffff:10.1.1.1") && holds("0.0.0.0/0", "1.2.3.4"));
+        assert!(holds("2001:db8::/32", "2001:db8::1") && !holds("2001:db8::/32", "2001:db9::1"));
+        assert!(!holds("::/0", "1.2.3.4"));
+        assert!(Network::parse("10.0.0.0/33").is_none() && Network::parse("x").is_none());
+    }
+
+    fn reply(status: u16) -> Reply {
+        Reply::empty(status)
+    }
+
+    #[tokio::test]
+    async fn work_that_is_begun_is_finished_when_nobody_waits_any_more() {
+        let (go, waits) = tokio::sync::oneshot::channel::<()>();
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        let mut work = Box::pin(finish(async move {
+            waits.await.unwrap();
+            done.send(()).unwrap();
+            reply(204)
+        }));
+        let once = std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_pending()));
+        assert!(once.await);
+        drop(work);
+        go.send(()).unwrap();
+        is_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_at_once_and_in_a_task() {
+        assert_eq!(finish(async { panic!("at once") }).await.status, 500);
+        let later = finish(async {
+            tokio::task::yield_now().await;
+            panic!("later")
+        });
+        assert_eq!(later.await.status, 500);
+        assert_eq!(finish(async { reply(204) }).await.status, 204);
+    }
+}

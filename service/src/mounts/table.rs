@@ -1,0 +1,324 @@
+//! The mounts of an unsealed server: which path leads where, and the storage of each.
+
+use super::builtin::Builtins;
+use super::entry::{Class, Entry, Tuning};
+use parking_lot::RwLock;
+use std::sync::Arc;
+use strongroom_keystore::{Barrier, Batch, Error, View};
+use strongroom_mount::{Backend, MountInfo, Router, TtlLimits};
+
+/// One mount, ready to serve.
+pub struct Mount {
+    /// As it is stored.
+    pub entry: Entry,
+    /// As its backend sees it.
+    pub info: MountInfo,
+    /// What serves it.
+    pub backend: Arc<dyn Backend>,
+    /// Its routes.
+    pub router: Arc<Router>,
+    /// Its storage.
+    pub view: View,
+}
+
+/// All mounts.
+pub struct Mounts {
+    barrier: Barrier,
+    /// The table's rows: `mount/<id>` and `purge/<id>`.
+    rows: View,
+    builtins: Builtins,
+    ttl: TtlLimits,
+    /// Sorted by path. No mount lies below another.
+    current: RwLock<Arc<[Arc<Mount>]>>,
+    /// One change at a time.
+    change: tokio::sync::Mutex<()>,
+}
+
+/// Why a mount cannot be made or moved: another one is at or above the path (`path is already in use`), or below it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InUse(pub String);
+
+impl Mounts {
+    /// Reads the table's rows.
+    ///
+    /// # Errors
+    /// Those of the store; a row that cannot be read.
+    pub async fn read(rows: &View) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let names = rows.list("mount", after.as_deref(), 256).await?;
+            for name in &names {
+                if let Some(row) = rows.get(&format!("mount/{name}")).await? {
+                    entries.push(Entry::decode(row.value.expose())?);
+                }
+            }
+            match names.last() {
+                Some(last) => after = Some(last.clone()),
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    /// Makes every mount of the table ready, and finishes removals that were interrupted.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn open(
+        barrier: &Barrier,
+        rows: View,
+        entries: Vec<Entry>,
+        builtins: Builtins,
+        ttl: TtlLimits,
+    ) -> Result<Self, Error> {
+        let mounts = Mounts {
+            barrier: barrier.clone(),
+            rows,
+            builtins,
+            ttl,
+            current: RwLock::new(Arc::new([])),
+            change: tokio::sync::Mutex::default(),
+        };
+        let mut ready = Vec::new();
+        for entry in entries {
+            match mounts.ready(entry.clone()) {
+                Some(mount) => ready.push(mount),
+                None => tracing::error!(path = entry.path, kind = entry.kind, "nothing here serves this mount"),
+            }
+        }
+        mounts.replace(ready);
+        mounts.purge_what_was_left().await?;
+        Ok(mounts)
+    }
+
+    /// The rows that every server has, for a new store.
+    ///
+    /// # Errors
+    /// The random generator's.
+    pub fn first(batch: &mut Batch, rows: &View) -> Result<(), Error> {
+        for (path, kind, description) in [
+            ("sys/", "system", "system endpoints used for control, policy and debugging"),
+            ("identity/", "identity", "identity store"),
+            ("cubbyhole/", "cubbyhole", "per-token private secret storage"),
+            ("auth/token/", "token", "token based credentials"),
+        ] {
+            let mut entry = Entry::new(path, kind)?;
+            entry.description = description.into();
+            entry.local = kind == "cubbyhole";
+            if entry.class == Class::Auth {
+                entry.tuning.token_type = "default-service".into();
+            }
+            batch.put(rows, &format!("mount/{}", entry.id), &entry.encode());
+        }
+        Ok(())
+    }
+
+    /// The mount that `path` lies in, and the rest of the path.
+    pub fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
+        let mounts = self.current.read();
+        // The last that does not come after `path`: no mount lies below another, so none stands between.
+        let at = mounts.partition_point(|mount| mount.entry.path.as_str() <= path);
+        let mount = mounts.get(at.checked_sub(1)?)?;
+        let rest = path.strip_prefix(mount.entry.path.as_str())?;
+        Some((mount.clone(), rest))
+    }
+
+    /// The mount at exactly `path`.
+    pub fn at(&self, path: &str) -> Option<Arc<Mount>> {
+        self.all().iter().find(|mount| mount.entry.path == path).cloned()
+    }
+
+    /// All, sorted by path.
+    pub fn all(&self) -> Arc<[Arc<Mount>]> {
+        self.current.read().clone()
+    }
+
+    /// The server's limits.
+    pub fn ttl(&self) -> TtlLimits {
+        self.ttl
+    }
+
+    /// Whether something of this kind can be mounted by a request.
+    pub fn can_mount(&self, class: Class, kind: &str) -> bool {
+        self.builtins.offers(class, kind)
+    }
+
+    /// Mounts `entry`, which is stored before this returns.
+    ///
+    /// # Errors
+    /// `Ok(Err(InUse))` when something is in the way; those of the store.
+    pub async fn enable(&self, entry: Entry) -> Result<Result<(), InUse>, Error> {
+        let _change = self.change.lock().await;
+        if let Some(in_use) = self.in_the_way(&entry.path, None) {
+            return Ok(Err(in_use));
+        }
+        let mount = self.ready(entry).ok_or_else(|| Error::Format("nothing here serves this mount".into()))?;
+        let mut batch = Batch::new();
+        batch.put(&self.rows, &row(&mount.entry), &mount.entry.encode());
+        self.rows.commit(batch).await?;
+        let mut all = self.all().to_vec();
+        all.push(mount);
+        self.replace(all);
+        Ok(Ok(()))
+    }
+
+    /// Takes a mount away with all its data; nothing where there is none.
+    ///
+    /// # Errors
+    /// Those of the store. Once the mount is gone its data is never served again, whatever fails afterwards.
+    pub async fn disable(&self, path: &str) -> Result<(), Error> {
+        let _change = self.change.lock().await;
+        let Some(mount) = self.at(path) else { return Ok(()) };
+        let mut batch = Batch::new();
+        batch.delete(&self.rows, &row(&mount.entry));
+        batch.put(&self.rows, &format!("purge/{}", mount.entry.id), b"");
+        self.rows.commit(batch).await?;
+        self.replace(self.all().iter().filter(|held| held.entry.id != mount.entry.id).cloned().collect());
+        self.purge(&mount.entry.id, &mount.view).await
+    }
+
+    /// Gives a mount other settings, by `edit`, which may refuse. `None` where there is no mount at `path`.
+    ///
+    /// # Errors
+    /// Those of `edit` and of the store; nothing is changed then.
+    pub async fn tune<E: From<Error>>(
+        &self,
+        path: &str,
+        edit: impl FnOnce(&mut Entry) -> Result<(), E>,
+    ) -> Result<Option<()>, E> {
+        let _change = self.change.lock().await;
+        let Some(mount) = self.at(path) else { return Ok(None) };
+        let mut entry = mount.entry.clone();
+        edit(&mut entry)?;
+        self.rewrite(&mount, entry).await?;
+        Ok(Some(()))
+    }
+
+    /// Moves a mount. `Ok(None)` where there is none at `from`.
+    ///
+    /// # Errors
+    /// `Ok(Some(Err(InUse)))` when something is in the way; those of the store.
+    pub async fn remount(&self, from: &str, to: &str) -> Result<Option<Result<(), InUse>>, Error> {
+        let _change = self.change.lock().await;
+        let Some(mount) = self.at(from) else { return Ok(None) };
+        if let Some(in_use) = self.in_the_way(to, Some(&mount.entry.id)) {
+            return Ok(Some(Err(in_use)));
+        }
+        let entry = Entry { path: to.to_owned(), ..mount.entry.clone() };
+        self.rewrite(&mount, entry).await?;
+        Ok(Some(Ok(())))
+    }
+
+    async fn rewrite(&self, mount: &Arc<Mount>, entry: Entry) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        batch.put(&self.rows, &row(&entry), &entry.encode());
+        self.rows.commit(batch).await?;
+        // The backend stays, and with it what it has cached.
+        let changed = Arc::new(Mount {
+            info: entry.info(self.ttl),
+            entry,
+            backend: mount.backend.clone(),
+            router: mount.router.clone(),
+            view: mount.view.clone(),
+        });
+        let others = self.all().iter().filter(|held| held.entry.id != changed.entry.id).cloned().collect::<Vec<_>>();
+        self.replace(others.into_iter().chain([changed]).collect());
+        Ok(())
+    }
+
+    /// The mount that is at, above or below `path`, other than the one named `but`.
+    fn in_the_way(&self, path: &str, but: Option<&str>) -> Option<InUse> {
+        let overlaps = |held: &str| path.starts_with(held) || held.starts_with(path);
+        let all = self.all();
+        let others = all.iter().filter(|mount| Some(mount.entry.id.as_str()) != but);
+        others
+            .map(|mount| &mount.entry)
+            .find(|held| overlaps(&held.path))
+            .map(|held| InUse(held.short_path().to_owned()))
+    }
+
+    fn ready(&self, entry: Entry) -> Option<Arc<Mount>> {
+        let backend = self.builtins.make(entry.class, &entry.kind)?;
+        let router = Arc::new(Router::new(backend.routes()));
+        let view = self.barrier.view(entry.storage()?);
+        Some(Arc::new(Mount { info: entry.info(self.ttl), entry, backend, router, view }))
+    }
+
+    fn replace(&self, mut mounts: Vec<Arc<Mount>>) {
+        mounts.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
+        *self.current.write() = mounts.into();
+    }
+
+    async fn purge_what_was_left(&self) -> Result<(), Error> {
+        for id in self.rows.list("purge", None, usize::MAX).await? {
+            let Some(storage) = Entry::storage_of(&id) else { continue };
+            self.purge(&id, &self.barrier.view(storage)).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all rows of a storage, then the note that it is to be done.
+    async fn purge(&self, id: &str, view: &View) -> Result<(), Error> {
+        const STEP: usize = 256;
+        let mut directories = vec![String::new()];
+        while let Some(directory) = directories.last().cloned() {
+            let names = view.list(&directory, None, STEP).await?;
+            if names.is_empty() {
+                directories.pop();
+                continue;
+            }
+            let mut batch = Batch::new();
+            let mut below = Vec::new();
+            for name in &names {
+                let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
+                match path.strip_suffix('/') {
+                    Some(path) => below.push(path.to_owned()),
+                    None => {
+                        batch.delete(view, &path);
+                    }
+                }
+            }
+            if !batch.is_empty() {
+                view.commit(batch).await?;
+            }
+            directories.extend(below);
+        }
+        self.rows.delete(&format!("purge/{id}")).await
+    }
+}
+
+fn row(entry: &Entry) -> String {
+    format!("mount/{}", entry.id)
+}
+
+impl Entry {
+    /// A new mount of `kind` at `path`, with an accessor and a storage of its own.
+    ///
+    /// # Errors
+    /// The random generator's.
+    pub fn new(path: &str, kind: &str) -> Result<Self, Error> {
+        let id: [u8; 16] = strongroom_secret::random::array()?;
+        let accessor: [u8; 4] = strongroom_secret::random::array()?;
+        let class = if path.starts_with("auth/") { Class::Auth } else { Class::Secret };
+        let prefix = if class == Class::Auth { "auth_" } else { "" };
+        Ok(Entry {
+            path: path.to_owned(),
+            class,
+            kind: kind.to_owned(),
+            description: String::new(),
+            accessor: format!("{prefix}{kind}_{}", hex::encode(accessor)),
+            id: hex::encode(id),
+            local: false,
+            seal_wrap: false,
+            external_entropy_access: false,
+            options: None,
+            tuning: Tuning::default(),
+        })
+    }
+
+    fn storage_of(id: &str) -> Option<strongroom_keystore::MountId> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(id, &mut bytes).ok()?;
+        Some(strongroom_keystore::MountId(bytes))
+    }
+}

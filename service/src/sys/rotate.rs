@@ -1,0 +1,42 @@
+//! `sys/rotate` and `sys/key-status`: the keyring's terms.
+
+use super::Scope;
+use strongroom_mount::{Access, Error, Method, Object, Operation, Response, Route};
+
+const ROTATES: &[Method] =
+    &[Method::new(Operation::Update, "A fresh term, under which everything is sealed from now on.")
+        .access(Access::Sudo)];
+
+/// `sys/rotate`.
+pub(super) const ROTATE: Route =
+    Route { path: "rotate", about: "Rotates the keyring.", methods: ROTATES, params: &[], open: false };
+
+/// `sys/rotate/keyring`.
+pub(super) const KEYRING: Route =
+    Route { path: "rotate/keyring", about: "Rotates the keyring.", methods: ROTATES, params: &[], open: false };
+
+/// `sys/key-status`.
+pub(super) const KEY_STATUS: Route = Route {
+    path: "key-status",
+    about: "The current term.",
+    methods: &[Method::new(Operation::Read, "Its number, age and use.")],
+    params: &[],
+    open: false,
+};
+
+/// A fresh term.
+pub(super) async fn rotate(scope: &Scope<'_>) -> Result<Response, Error> {
+    scope.live.barrier.rotate().await?;
+    Ok(Response::none())
+}
+
+/// The current term.
+pub(super) fn key_status(scope: &Scope<'_>) -> Result<Response, Error> {
+    let status = scope.live.barrier.key_status()?;
+    let data = Object::build(|out| {
+        out.value("term", &status.term);
+        out.string("install_time", &status.installed.to_string());
+        out.value("encryptions", &status.operations);
+    });
+    Ok(Response { copied_to_top: true, ..Response::data(data) })
+}

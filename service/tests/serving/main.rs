@@ -1,0 +1,83 @@
+//! The service as a whole, through real sockets: in memory, with custodians' shares.
+
+mod stand;
+
+use serde_json::json;
+use stand::{Stand, audit, lines};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_init_to_a_ciphertext_with_every_step_in_the_audit_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("audit.log");
+    let stand = Stand::unsealed(&audit(&log)).await;
+    let health = stand.call("GET", "sys/health", "", None).await;
+    assert_eq!((health.status, &health.json()["sealed"]), (200, &json!(false)));
+    assert_eq!(stand.root("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.status, 204);
+    assert!(stand.root("POST", "transit/keys/k", None).await.status < 300);
+    let token = stand.token("enc", "path \"transit/encrypt/k\" { capabilities = [\"update\"] }").await;
+    let body = json!({"plaintext": "c2VjcmV0IHBsYWludGV4dA=="});
+    let answer = stand.call("POST", "transit/encrypt/k", &token, Some(body)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let json = answer.json();
+    assert!(json["data"]["ciphertext"].as_str().unwrap().starts_with("vault:v1:"));
+    assert_eq!(json["mount_type"], "transit");
+    assert!(answer.has_header("cache-control: no-store") && answer.has_header("content-type: application/json"));
+    let denied = stand.call("POST", "transit/decrypt/k", &token, Some(json!({"ciphertext": "x"}))).await;
+    assert_eq!((denied.status, denied.error().as_str()), (403, "1 error occurred:\n\t* permission denied\n\n"));
+
+    let lines = lines(&log);
+    let text = std::fs::read_to_string(&log).unwrap();
+    for secret in ["c2VjcmV0IHBsYWludGV4dA", "hvs.", "vault:v1:", &stand.share] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    let pairs = |path: &str| {
+        let kinds = lines.iter().filter(|line| line["request"]["path"] == path).map(|line| line["type"].clone());
+        kinds.collect::<Vec<_>>()
+    };
+    for path in ["sys/mounts/transit", "transit/keys/k", "auth/token/create", "transit/encrypt/k", "transit/decrypt/k"]
+    {
+        assert_eq!(pairs(path), [json!("request"), json!("response")], "{path}");
+    }
+    let denied = lines.iter().find(|line| line["request"]["path"] == "transit/decrypt/k").unwrap();
+    assert_eq!(denied["auth"]["policy_results"]["allowed"], false);
+    assert!(denied["error"].as_str().unwrap().contains("permission denied"));
+    for line in &lines {
+        for field in
+            [&line["time"], &line["request"]["id"], &line["request"]["operation"], &line["request"]["remote_address"]]
+        {
+            assert!(field.as_str().is_some_and(|text| !text.is_empty()), "{line}");
+        }
+    }
+    stand.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_stops_admission_drops_the_keys_and_shares_open_it_again() {
+    let stand = Stand::unsealed("").await;
+    let live = std::sync::Arc::downgrade(&stand.running.server().phase.live().unwrap());
+    let barrier = live.upgrade().unwrap().barrier.clone();
+    assert_eq!(stand.call("PUT", "sys/seal", "", None).await.status, 403);
+    assert_eq!(stand.root("PUT", "sys/seal", None).await.status, 204);
+    let status = stand.call("GET", "sys/seal-status", "", None).await;
+    assert_eq!(status.json()["sealed"], json!(true));
+    let sealed = stand.root("GET", "sys/mounts", None).await;
+    assert_eq!((sealed.status, sealed.error().as_str()), (503, "Vault is sealed"));
+    // Whoever holds the right to change the phase now comes after the sealing.
+    drop(stand.running.server().phase.change().await);
+    assert!(live.upgrade().is_none(), "something still holds the unsealed server");
+    assert!(barrier.key_status().is_err(), "the keyring is still there");
+    assert_eq!(stand.root("PUT", "sys/seal", None).await.status, 204);
+    stand.unseal().await;
+    assert_eq!(stand.root("GET", "auth/token/lookup-self", None).await.status, 200);
+    stand.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_happens_when_no_device_can_hold_the_entry() {
+    let stand = Stand::unsealed(&audit(std::path::Path::new("/dev/full"))).await;
+    let answer = stand.root("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await;
+    assert_eq!(answer.status, 500, "{answer:?}");
+    assert!(stand.running.server().phase.live().unwrap().mounts.at("transit/").is_none());
+    assert_eq!(stand.call("GET", "sys/health", "", None).await.status, 200);
+    stand.running.stop().await;
+}
