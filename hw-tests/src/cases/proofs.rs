@@ -74,6 +74,17 @@ pub fn a_swapped_token_never_sees_the_pin(stand: &Stand) {
     assert!(matches!(restarted.prove(&key(), &pin), Err(Error::WrongToken(text)) if text.contains("stranger")));
     assert_eq!(stand.shim().calls("C_Login"), 1);
 
+    // One that saw its own token, but could not log in before the stranger came.
+    let mut config = stand.config();
+    config.library = stand.shim().module();
+    let early = stand.token_by(config);
+    stand.shim().obey(&[strongroom_hw_shim::Rule::from("C_OpenSession", 1, strongroom_hw_shim::Action::answer(0x30))]);
+    assert!(matches!(early.prove(&key(), &pin), Err(Error::Away(_))));
+    let logins = stand.shim().calls("C_Login");
+    stand.shim().obey(&[strongroom_hw_shim::Rule::from("C_GetTokenInfo", 1, swap.clone())]);
+    assert!(matches!(early.key(&key()), Err(Error::WrongToken(_))));
+    assert_eq!(stand.shim().calls("C_Login"), logins);
+
     // A running one that lost its session finds a stranger under the label.
     let removed = strongroom_hw_shim::Action::answer(0x32);
     stand.shim().obey(&[
