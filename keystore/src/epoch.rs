@@ -1,9 +1,10 @@
 //! The rollback counter: what devices outside the store say about this copy of it.
 //!
-//! The head holds for each device the counter that it was last asked to reach. The next counter is written durably, *then*
-//! the device is raised, *then* the store serves. So a device at C is consistent with a head that says C (confirmed), or
-//! C + 1 (the store was stopped between the write and the raise). A device that counts more than the head says has seen a
-//! later copy of this store.
+//! The head holds for each device the counter that it was last asked to reach, H. H + 1 is written durably, *then* the device
+//! is raised to it, *then* the store serves. A device that counts more than the head says has seen a later copy of this
+//! store. One that counts less was not raised after the last write: the store stopped in between, or the device went away.
+//! No H is ever written twice, so of two heads that ask a device for the same counter neither is older than its last raise
+//! (`docs/decisions/0013-epoch.md`).
 
 use crate::Error;
 
@@ -35,11 +36,14 @@ pub struct Device {
 /// What a device says its counter is, now.
 pub type Reading = Device;
 
+/// How far a device may be behind its head entry and still vouch: raises that were begun and not finished. One further
+/// behind was reset, or is another; it is to be enrolled again.
+pub(crate) const BEHIND: u64 = 16;
+
 /// Compares the devices of a head with what those at hand say, and asks each that vouches for its next counter.
 ///
-/// What comes back are the counters to raise the devices to, once the head is durable. A device that is away, or that is
-/// further behind than a raise explains (it was reset, or another is in its place), keeps its entry and vouches for
-/// nothing.
+/// What comes back are the counters to raise the devices to, by more than one step if earlier raises were not finished,
+/// once the head is durable. A device that is away, or too far behind, keeps its entry and vouches for nothing.
 pub(crate) fn raise(known: &mut [Device], readings: &[Reading]) -> Result<Vec<Device>, Error> {
     let ahead = readings.iter().find_map(|reading| {
         let device = known.iter().find(|device| device.id == reading.id)?;
@@ -53,8 +57,8 @@ pub(crate) fn raise(known: &mut [Device], readings: &[Reading]) -> Result<Vec<De
         // Of several readings of one device the highest counts: a counter only rises.
         let reading = readings.iter().filter(|reading| reading.id == device.id).map(|reading| reading.counter).max();
         if let Some(counter) = reading
-            && device.counter - counter <= 1
-            && let Some(next) = counter.checked_add(1)
+            && device.counter - counter <= BEHIND
+            && let Some(next) = device.counter.checked_add(1)
         {
             device.counter = next;
             targets.push(*device);
@@ -62,3 +66,6 @@ pub(crate) fn raise(known: &mut [Device], readings: &[Reading]) -> Result<Vec<De
     }
     Ok(targets)
 }
+
+#[cfg(test)]
+mod tests;

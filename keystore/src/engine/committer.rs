@@ -115,15 +115,16 @@ impl Shared {
     /// Starts the committer; it ends when the queue is closed.
     pub(crate) fn start(self: &Arc<Self>) -> Result<(), Error> {
         let shared = self.clone();
-        std::thread::Builder::new()
+        let committer = std::thread::Builder::new()
             .name("committer".into())
             .spawn(move || {
                 while let Some(group) = shared.queue.take() {
                     shared.group(group)
                 }
             })
-            .map(|_| ())
-            .map_err(|error| Error::Storage(format!("no thread for the committer: {error}")))
+            .map_err(|error| Error::Storage(format!("no thread for the committer: {error}")))?;
+        *self.committer.lock() = Some(committer);
+        Ok(())
     }
 
     fn group(&self, group: Vec<Request>) {

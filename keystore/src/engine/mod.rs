@@ -23,6 +23,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use strongroom_clock::Timestamp;
 use strongroom_secret::mac::HmacKey;
 use strongroom_secret::{Key, SecretBytes};
@@ -82,6 +83,7 @@ pub(crate) struct Shared {
     lists: Mutex<Generations<DirKey, List>>,
     counters: Box<[AtomicU64]>,
     pub(crate) queue: Queue,
+    committer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) devices: Mutex<BTreeMap<DeviceId, Timestamp>>,
     pub(crate) alarms: Mutex<Alarms>,
     /// Given back when this is dropped, so that the store can be unsealed again.
@@ -149,6 +151,7 @@ impl Shared {
             lists: Mutex::new(Generations::new(LIST_CACHE)),
             counters: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(),
             queue: Queue::new(),
+            committer: Mutex::new(None),
             devices: Mutex::default(),
             alarms: Mutex::default(),
             writer,
@@ -165,14 +168,18 @@ impl Shared {
         self.state.read().clone().ok_or(Error::Sealed)
     }
 
-    /// Forgets keys and rows; handles answer [`Error::Sealed`] from now on. Waits for a commit in flight.
+    /// Forgets keys and rows; handles answer [`Error::Sealed`] from now on. Waits for a commit in flight, and for the
+    /// committer to let go of the storage.
     pub(crate) fn seal(&self) {
         self.queue.close();
+        if let Some(committer) = self.committer.lock().take() {
+            // It catches its panics; there is nothing to learn from how it ended.
+            let _ = committer.join();
+        }
         let _commit = self.commit.lock();
         *self.state.write() = None;
         self.rows.iter().for_each(|shard| *shard.lock() = Generations::new(ROW_CACHE / ROW_SHARDS));
         *self.lists.lock() = Generations::new(LIST_CACHE);
-        // The thread that holds this may end later; nothing writes through it any more.
         self.writer.release();
     }
 

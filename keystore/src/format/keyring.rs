@@ -237,9 +237,24 @@ fn aad(cluster: &[u8; 16], header: &[u8; HEADER]) -> [u8; 20 + HEADER] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// The keyring of the document's example.
+    pub(in crate::format) fn sample() -> Keyring {
+        fn key<P: strongroom_secret::Purpose>(byte: u8) -> Key<P> {
+            Key::filled(|out| *out = [byte; 32])
+        }
+        let terms = [(1, TermKey::new(Timestamp::from_unix(1_800_000_000), key(0x55)))].into();
+        Keyring { terms, names_generation: 1, names_key: key(0x22), index_key: key(0x33), head_key: key(0x44) }
+    }
+
+    impl Keyring {
+        pub(in crate::format) fn same_as(&self, other: &Keyring) -> bool {
+            self.encode().same_as(other.encode().expose())
+        }
+    }
 
     fn key(byte: u8) -> Key<KeyringKey> {
         keyring_key(&Key::filled(|out| *out = [byte; 32]), &[9; 16], 1)

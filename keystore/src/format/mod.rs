@@ -3,6 +3,8 @@
 //! Every integer is big-endian. Decoders check lengths before they read, take exactly the bytes that there are, and never
 //! panic; what they return has the right shape, no more: who made it is shown by a MAC or by the sealing.
 
+#[cfg(test)]
+mod examples;
 pub mod head;
 pub mod journal;
 pub mod keyring;
