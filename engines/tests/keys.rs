@@ -194,6 +194,8 @@ fn creation_is_asked_for_by_the_existence_of_the_key_alone() {
     host.ok("POST", "keys/k", json!({}));
     assert_eq!(exists("encrypt/k"), Some(true));
     assert_eq!(exists("decrypt/k"), None);
+    assert_eq!(exists("encrypt/bad name"), Some(false));
+    assert_eq!(host.fails("POST", "encrypt/bad name", json!({"plaintext": TEXT})).0, 404);
 }
 
 #[test]

@@ -91,8 +91,10 @@ impl Device {
         let run = Box::new(move |hsm: &dyn Hsm| {
             let result = op(hsm);
             let error = result.as_ref().err().cloned();
-            slot.fill(result);
-            error
+            let answer: Box<dyn FnOnce()> = Box::new(move || {
+                slot.fill(result);
+            });
+            (error, answer)
         });
         self.0.shared.submit(Job { run, answer, submitted: Instant::now() });
         call
@@ -190,8 +192,8 @@ struct State {
     health: Health,
 }
 
-/// Makes the call, answers it, and tells how it failed.
-type Run = Box<dyn FnOnce(&dyn Hsm) -> Option<Error> + Send>;
+/// Makes the call; gives how it failed, and what hands out the answer once that is counted.
+type Run = Box<dyn FnOnce(&dyn Hsm) -> (Option<Error>, Box<dyn FnOnce()>) + Send>;
 
 struct Job {
     run: Run,
@@ -246,10 +248,15 @@ impl Shared {
             let answer = job.answer.clone();
             let run = job.run;
             // The token's state is repaired by its own implementation; a panic there may not end the thread.
-            let error = catch_unwind(AssertUnwindSafe(|| run(hsm))).unwrap_or_else(|_| {
+            let (error, hand_out) = catch_unwind(AssertUnwindSafe(|| run(hsm))).unwrap_or_else(|_| {
                 let error = Error::Away(format!("device {}: a call panicked", self.name));
-                answer.fail(error.clone());
-                Some(error)
+                let told = error.clone();
+                (
+                    Some(error),
+                    Box::new(move || {
+                        answer.fail(told);
+                    }),
+                )
             });
             let mut state = self.state.lock();
             let hung = state.running[index].take().is_some_and(|running| running.hung);
@@ -263,6 +270,9 @@ impl Shared {
                 // The watchdog may be waiting for this call's deadline, and has nothing else to end for.
                 self.watch.notify_one();
             }
+            drop(state);
+            // Whoever has the answer sees it counted in the device's health.
+            hand_out();
         }
     }
 

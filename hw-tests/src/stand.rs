@@ -84,7 +84,7 @@ pub(crate) const DIRECTORY: &str = "STRONGROOM_STAND";
 
 impl Stand {
     /// Prepares `directory`: configuration and the first token, [`TOKEN`].
-    pub(crate) fn prepare(kind: Kind, directory: &Path) -> Self {
+    pub fn prepare(kind: Kind, directory: &Path) -> Self {
         let stand = Stand { kind, directory: directory.to_path_buf() };
         std::fs::create_dir(stand.tokens()).expect("the directory is fresh");
         match kind {
@@ -108,7 +108,12 @@ impl Stand {
     /// The stand of this process, which another one prepared.
     pub(crate) fn inherited(kind: Kind) -> Self {
         let directory = std::env::var_os(DIRECTORY).expect("the parent set the stand's directory");
-        Stand { kind, directory: directory.into() }
+        Self::inherit(kind, directory.as_ref())
+    }
+
+    /// A stand that another process prepared in `directory`.
+    pub fn inherit(kind: Kind, directory: &Path) -> Self {
+        Stand { kind, directory: directory.to_path_buf() }
     }
 
     /// Which token.
@@ -126,7 +131,8 @@ impl Stand {
         self.directory.join("tokens")
     }
 
-    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+    /// What a process needs to find this stand's tokens, and the shim its rules.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let conf = self.directory.join("module.conf").into_os_string();
         let shim = Shim { directory: self.directory.clone() };
         let variable = match self.kind {

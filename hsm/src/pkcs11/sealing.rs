@@ -38,28 +38,32 @@ impl Pkcs11 {
     }
 
     pub(super) fn open_on_token(&self, key: &KeyName, aad: &[u8], sealed: &Sealed) -> Result<SecretBytes> {
-        let opened = self.with(|connection, session| {
-            let found = self.found(connection, session, key)?;
-            if found.info.id != sealed.key_id {
-                return Err(Error::NotFound(format!(
-                    "this was sealed under another key than {key} of token {}: configure that one",
-                    self.name
-                ))
-                .into());
-            }
-            let framed = decrypt(connection, session, &found, sealed.mechanism, aad, &sealed.blob)?;
-            Ok(unframe(aad, &framed)?)
-        });
-        if !matches!(opened, Err(Error::Rejected)) {
-            return opened;
+        let open = || {
+            self.with(|connection, session| {
+                let found = self.found(connection, session, key)?;
+                if found.info.id != sealed.key_id {
+                    return Err(Error::NotFound(format!(
+                        "this was sealed under another key than {key} of token {}: configure that one",
+                        self.name
+                    ))
+                    .into());
+                }
+                let framed = decrypt(connection, session, &found, sealed.mechanism, aad, &sealed.blob)?;
+                Ok(unframe(aad, &framed)?)
+            })
+        };
+        match open() {
+            Err(Error::Rejected) => {}
+            opened => return opened,
         }
         // Tokens answer a wrong tag with any code, "general error" included, and a failing token with the same ones. So
-        // a fresh round trip decides whose fault it is: the sealed value's, or the token's.
+        // a fresh round trip decides whose fault it is, the sealed value's or the token's; a token that is well again gets
+        // one more chance.
         self.with(|connection, session| {
             let found = self.found(connection, session, key)?;
             round_trip(self, connection, session, &found, sealed.mechanism)
         })?;
-        Err(Error::Rejected)
+        open()
     }
 }
 

@@ -114,11 +114,8 @@ impl Custody {
         });
         let rows: Rows = rows.into_iter().collect();
         let standing = strongroom_unseal::standing(&rows, cluster, &leaves)?;
-        {
-            let mut state = self.state.lock();
-            state.standing = Some(standing);
-            state.open = Some(OpenState { cluster, tree, generation: FIRST, root: Arc::new(root), rows, recovery });
-        }
+        let open = OpenState { cluster, tree, generation: FIRST, root: Arc::new(root), rows, recovery };
+        self.opened(open, standing);
         // The shares must reach the caller whatever becomes of the devices' counters.
         if let Err(error) = self.raise(&barrier).await {
             tracing::error!("the epoch was not raised after init: {error}");

@@ -6,7 +6,7 @@ use strongroom_unseal::leaf::{Answer, DeviceLeaf, Enrolment};
 use strongroom_unseal::{DeviceId, Kind, Leaf, LeafError};
 
 /// A leaf of the configuration.
-pub(super) struct ConfiguredLeaf {
+pub(crate) struct ConfiguredLeaf {
     name: String,
     kind: Kind,
     /// `Err`: what everybody who asks it is told.
@@ -39,7 +39,7 @@ impl ConfiguredLeaf {
     }
 
     /// Lets the next login be tried although the PIN was refused before.
-    pub(super) fn permit_login(&self) {
+    pub(crate) fn permit_login(&self) {
         if let Ok(device) = self.device() {
             device.permit_login();
         }

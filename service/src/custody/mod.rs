@@ -21,8 +21,9 @@ pub use init::{InitRequest, Initialised};
 pub use status::{LeafStatus, SealStatus, SealTree};
 pub use unseal::Step;
 
-use crate::config::{Config, Pkcs11Seal, Seal, SealKind, Secret, StaticSeal};
-use leaf::{ConfiguredLeaf, told};
+use crate::config::{Config, Pkcs11Seal, Seal, SealKind, Secret, StaticSeal, Storage};
+pub(crate) use leaf::ConfiguredLeaf;
+use leaf::told;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use strongroom_clock::{Clock, Timestamp};
 use strongroom_hsm::config::SoftKey;
 use strongroom_hsm::pin::{FileLedger, MemoryLedger, PinLedger};
 use strongroom_hsm::{Device, KeyName, Limits, Soft, SoftConfig};
-use strongroom_keystore::{Barrier, Store};
+use strongroom_keystore::{Barrier, Options, Store};
 use strongroom_secret::Key;
 use strongroom_secret::key::RootKey;
 use strongroom_unseal::leaf::DeviceLeaf;
@@ -98,6 +99,19 @@ struct History {
 }
 
 impl Custody {
+    /// Opens the store of `config`, and custody over it.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where it cannot be used; those of [`Custody::new`].
+    pub fn open(config: &Config, clock: Clock) -> Result<Arc<Custody>, Error> {
+        let options = Options { clock: clock.clone(), ..Options::default() };
+        let store = match &config.storage {
+            Storage::Embedded { path } => Store::embedded(path, options)?,
+            Storage::InMemory => Store::inmem_with(options),
+        };
+        Custody::new(store, config, clock)
+    }
+
     /// Custody over `store` by the seals of `config`. Nothing is sent to a device yet. Refused PINs are remembered in the
     /// store's directory.
     ///
@@ -108,7 +122,7 @@ impl Custody {
             Some(directory) => Arc::new(FileLedger::new(directory.join(REFUSED_PINS))),
             None => Arc::new(MemoryLedger::default()),
         };
-        let devices = config.seals.iter().filter_map(|seal| device_leaf(seal, &ledger)).collect();
+        let devices = device_leaves(config, &ledger);
         let mut seals: Vec<_> =
             config.seals.iter().map(|seal| (seal.name.clone(), kind_of(seal), seal.disabled)).collect();
         if seals.is_empty() {
@@ -237,6 +251,11 @@ fn kind_of(seal: &Seal) -> Kind {
     }
 }
 
+/// The leaves of a configuration that are devices. Nothing is sent to any yet.
+pub(crate) fn device_leaves(config: &Config, ledger: &Arc<dyn PinLedger>) -> Vec<Arc<ConfiguredLeaf>> {
+    config.seals.iter().filter_map(|seal| device_leaf(seal, ledger)).collect()
+}
+
 /// The leaf of a seal that is a device.
 fn device_leaf(seal: &Seal, ledger: &Arc<dyn PinLedger>) -> Option<Arc<ConfiguredLeaf>> {
     let kind = kind_of(seal);
@@ -255,8 +274,19 @@ fn device_leaf(seal: &Seal, ledger: &Arc<dyn PinLedger>) -> Option<Arc<Configure
 
 /// The worker of a PKCS#11 seal; nothing is loaded or sent yet.
 pub(crate) fn pkcs11(name: &str, seal: &Pkcs11Seal, ledger: &Arc<dyn PinLedger>) -> strongroom_hsm::Result<Device> {
-    let _ = (seal, ledger);
-    Err(strongroom_hsm::Error::Unsupported(format!("{name}: PKCS#11 is not in this build")))
+    let Secret::Known(pin) = &seal.pin else {
+        return Err(strongroom_hsm::Error::Config(
+            "its pin is asked for at start, and nobody was there to answer".into(),
+        ));
+    };
+    let token = strongroom_hsm::Pkcs11::new(strongroom_hsm::Pkcs11Config {
+        library: seal.library.clone(),
+        token: seal.token.clone(),
+        pin: strongroom_secret::SecretBytes::from_slice(pin.expose()),
+        mechanism: seal.mechanism,
+        ledger: ledger.clone(),
+    })?;
+    Device::start(name, seal.limits, Arc::new(token))
 }
 
 /// The worker of a static seal.

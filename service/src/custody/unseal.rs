@@ -1,6 +1,6 @@
 //! Opening: shares come in, devices answer, the root opens, the epoch is confirmed.
 
-use super::{Backoff, Custody, Error, History, OpenState, share};
+use super::{Backoff, Custody, Error, OpenState, share};
 use std::sync::Arc;
 use strongroom_keystore::Barrier;
 use strongroom_unseal::quorum::Refusal;
@@ -34,15 +34,7 @@ impl Custody {
             true => self.enter_recovery(share.expose())?,
             false => enter(&custodians, share.expose())?,
         };
-        {
-            let mut state = self.state.lock();
-            if let Some(sealed) = &mut state.sealed
-                && sealed.nonce.is_none()
-            {
-                let nonce = uuid::Builder::from_random_bytes(strongroom_secret::random::array()?).into_uuid();
-                sealed.nonce = Some(nonce.to_string());
-            }
-        }
+        self.name_attempt()?;
         if !complete {
             return Ok(Step::Progress);
         }
@@ -114,9 +106,7 @@ impl Custody {
                 let confirmed = self.confirm(cluster, &rows, opened).await;
                 // Whatever came of it, the shares have done their work and are wiped.
                 self.forget_shares();
-                let mut state = self.state.lock();
-                state.refused = confirmed.as_ref().err().map(ToString::to_string);
-                drop(state);
+                self.state.lock().refused = confirmed.as_ref().err().map(ToString::to_string);
                 if let Err(error) = &confirmed {
                     tracing::error!("the root key opens, and the store stays sealed: {error}");
                 }
@@ -143,14 +133,15 @@ impl Custody {
             tracing::warn!("opened by keyslots of generation {from}, which a catch-up record led on to the latest");
         }
         let recovery = Recovery::load(rows, cluster)?.map(|recovery| recovery.set().shape());
-        self.state.lock().open = Some(OpenState {
+        let open = OpenState {
             cluster,
             tree: opened.tree,
             generation: opened.generation,
             root: Arc::new(opened.root),
             rows: rows.clone(),
             recovery,
-        });
+        };
+        self.opened(open, opened.standing);
         if let Err(error) = self.bring_up(&barrier).await {
             tracing::warn!("what was away was not brought up to date: {error}");
         }
@@ -179,6 +170,23 @@ impl Custody {
             Err(strongroom_unseal::Error::Share { refusal: Refusal::Again { .. }, .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Gives the attempt a name for clients to follow it by.
+    fn name_attempt(&self) -> Result<(), Error> {
+        if let Some(sealed) = &mut self.state.lock().sealed
+            && sealed.nonce.is_none()
+        {
+            let nonce = uuid::Builder::from_random_bytes(strongroom_secret::random::array()?).into_uuid();
+            sealed.nonce = Some(nonce.to_string());
+        }
+        Ok(())
+    }
+
+    /// The store is open.
+    pub(super) fn opened(&self, open: OpenState, standing: Standing) {
+        let mut state = self.state.lock();
+        (state.open, state.standing) = (Some(open), Some(standing));
     }
 
     fn ask_for_epoch(&self, asked: u64) -> Result<(), Error> {
@@ -215,7 +223,7 @@ impl Custody {
         let now = self.clock.now();
         let mut state = self.state.lock();
         for leaf in &standing.leaves {
-            let history = state.history.entry(leaf.name.clone()).or_insert_with(History::default);
+            let history = state.history.entry(leaf.name.clone()).or_default();
             if leaf.satisfied {
                 history.last_success = Some(now);
             }
@@ -249,9 +257,7 @@ fn enter(custodians: &[Arc<Custodians>], share: &[u8]) -> Result<bool, Error> {
     for leaf in custodians {
         match leaf.enter(share) {
             Ok(progress) => return Ok(progress.is_complete()),
-            Err(strongroom_unseal::Error::Share { refusal, .. })
-                if matches!(refusal, Refusal::Again { .. } | Refusal::Complete) =>
-            {
+            Err(strongroom_unseal::Error::Share { refusal: Refusal::Again { .. } | Refusal::Complete, .. }) => {
                 return Ok(leaf.progress().is_complete());
             }
             Err(error) => {

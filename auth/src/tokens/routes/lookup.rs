@@ -85,7 +85,8 @@ fn describe(token: &Token, id: &str, now: Timestamp) -> Object {
             Some(end) => data.string("expire_time", &end.to_string()),
             None => data.null("expire_time"),
         }
-        data.value("explicit_max_ttl", &token.explicit_max_ttl.in_force);
+        // As recorded: what the token itself was given. What its role adds is read from the role.
+        data.value("explicit_max_ttl", &token.explicit_max_ttl.asked);
         data.string("id", id);
         data.string("issue_time", &token.created.to_string());
         if let Some(renewed) = token.renewed {
