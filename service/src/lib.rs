@@ -103,17 +103,19 @@ impl Server {
         });
         let server = Arc::new(Server { custody, phase: Phase::default(), clock, settings, devices });
         let (stop, stopped) = watch::channel(false);
-        let (mut addresses, mut certificates, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut addresses, mut urls, mut certificates, mut tasks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for one in &config.listeners {
             let listener = Listener::bind(one).await?;
-            addresses.push(listener.address().map_err(|error| format!("{}: {error}", one.address))?);
+            let address = listener.address().map_err(|error| format!("{}: {error}", one.address))?;
+            urls.push(format!("{}://{address}", if listener.certificate().is_some() { "https" } else { "http" }));
+            addresses.push(address);
             certificates.extend(listener.certificate());
             let handler = Arc::new(edge::Edge::new(server.clone(), one)?);
             tasks.push(tokio::spawn(listener.serve(handler, stopped.clone())));
         }
         tasks.push(tokio::spawn(housekeeping::unseal_by_devices(server.clone(), stopped.clone())));
         tasks.push(tokio::spawn(housekeeping::raise_epochs(Arc::downgrade(&server), config.epoch_interval, stopped)));
-        notify::ready();
+        notify::ready(&urls);
         Ok(Running { server, addresses, certificates, stop, tasks })
     }
 

@@ -3,9 +3,9 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// The server answers requests.
-pub(crate) fn ready() {
-    send(b"READY=1\n");
+/// The server answers requests, at these addresses: for whoever started it with port 0.
+pub(crate) fn ready(listeners: &[String]) {
+    send(format!("READY=1\nX_LISTENERS={}\n", listeners.join(" ")).as_bytes());
 }
 
 /// The server is about to end.
