@@ -11,6 +11,7 @@ pub mod listener;
 mod live;
 pub mod mounts;
 mod notify;
+pub mod operator;
 mod phase;
 mod pipeline;
 pub mod request;
