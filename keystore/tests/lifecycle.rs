@@ -242,7 +242,9 @@ fn a_failed_commit_undoes_everything() {
         let before = barrier.integrity().unwrap();
         let mut batch = Batch::new();
         // Enough in one batch to turn pages and to sweep.
-        (0..n % 90).for_each(|row| drop(batch.put(&view, &format!("d/r{row}"), &n.to_be_bytes())));
+        for row in 0..n % 90 {
+            batch.put(&view, &format!("d/r{row}"), &n.to_be_bytes());
+        }
         batch.put(&view, "last", &n.to_be_bytes());
         let fault = [Fault::NoSpace, Fault::Lost, Fault::Made][n as usize % 3];
         faulty.plan(1, fault);

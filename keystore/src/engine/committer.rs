@@ -18,8 +18,11 @@ const GROUP_BYTES: usize = 8 << 20;
 struct Request {
     rows: usize,
     bytes: usize,
-    run: Box<dyn FnOnce(&mut Draft<'_>) -> Finish + Send>,
+    run: Box<Run>,
 }
+
+/// Called with the draft, or with the reason why there is none.
+type Run = dyn FnOnce(Result<&mut Draft<'_>, Error>) -> Finish + Send;
 
 /// Called with the outcome of the commit that holds the request.
 type Finish = Box<dyn FnOnce(Result<Sequence, Error>) + Send>;
@@ -90,8 +93,8 @@ impl Shared {
         change: impl FnOnce(&mut Draft<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Answer<Result<(T, Sequence), Error>> {
         let (reply, answer): (Reply<Result<(T, Sequence), Error>>, _) = answer(|| Err(Error::Sealed));
-        let run = move |draft: &mut Draft<'_>| -> Finish {
-            match change(draft) {
+        let run = move |draft: Result<&mut Draft<'_>, Error>| -> Finish {
+            match draft.and_then(change) {
                 Ok(value) => Box::new(move |made| reply.send(made.map(|sequence| (value, sequence)))),
                 Err(error) => {
                     reply.send(Err(error));
@@ -131,12 +134,17 @@ impl Shared {
         let _commit = self.commit.lock();
         let mut finishes = Vec::with_capacity(group.len());
         let made = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(error) = &*self.poisoned.lock() {
-                return Err(error.clone());
+            let poisoned = self.poisoned.lock().clone();
+            match poisoned.map_or_else(|| self.state().and_then(|state| Draft::new(self, state)), Err) {
+                Ok(mut draft) => {
+                    finishes.extend(group.into_iter().map(|request| (request.run)(Ok(&mut draft))));
+                    self.commit(draft)
+                }
+                Err(error) => {
+                    finishes.extend(group.into_iter().map(|request| (request.run)(Err(error.clone()))));
+                    Err(error)
+                }
             }
-            let mut draft = Draft::new(self, self.state()?)?;
-            finishes.extend(group.into_iter().map(|request| (request.run)(&mut draft)));
-            self.commit(draft)
         }));
         // A panic here is a defect of ours; what it left behind is not published, and nothing is written after it.
         let made =

@@ -1,0 +1,162 @@
+//! What only the embedded engine can do wrong: permissions, a second opener, a full disk, a disk that fails.
+
+mod common;
+
+use common::{MOUNT, dump, init, options, root, verify};
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strongroom_keystore::storage::{Embedded, Storage};
+use strongroom_keystore::{Blame, Error, Store, wait};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_file_is_its_owners_alone_and_open_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/store");
+    let storage = Storage::embedded(&path).unwrap();
+    assert_eq!((mode(&path), mode(&path.join("store.redb"))), (0o700, 0o600));
+    let error = Storage::embedded(&path).err().unwrap();
+    assert!(error.to_string().contains("another process has the store open"), "{error}");
+    drop(storage);
+    std::fs::set_permissions(path.join("store.redb"), PermissionsExt::from_mode(0o644)).unwrap();
+    let _storage = Storage::embedded(&path).unwrap();
+    assert_eq!(mode(&path.join("store.redb")), 0o600, "made narrower when opened");
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("store.redb"), [7; 9000]).unwrap();
+    let error = Storage::embedded(dir.path()).err().unwrap();
+    assert_eq!(error.blame(), Blame::Storage, "{error}");
+    assert!(Storage::embedded(Path::new("/proc/nowhere")).is_err());
+}
+
+/// A backend whose flush starts to fail.
+#[derive(Debug, Clone)]
+struct Failing(Arc<InMemoryBackend>, Arc<AtomicBool>);
+
+impl StorageBackend for Failing {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> Result<(), io::Error> {
+        if self.1.load(Ordering::Relaxed) { Err(io::Error::from_raw_os_error(5)) } else { self.0.sync_data() }
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.0.write(offset, data)
+    }
+}
+
+#[test]
+fn after_a_failed_flush_nothing_is_acknowledged_any_more() {
+    let failing = Failing(Arc::new(InMemoryBackend::new()), Arc::default());
+    let again = failing.clone();
+    let storage = Storage::Embedded(Arc::new(Embedded::over_backend(move || again.clone()).unwrap()));
+    let barrier = init(&Store::over(storage, options(10)), Vec::new());
+    let view = barrier.view(MOUNT);
+    wait(view.put("a", b"1")).unwrap();
+    failing.1.store(true, Ordering::Relaxed);
+    assert!(matches!(wait(view.put("a", b"2")), Err(Error::Poisoned(_))));
+    failing.1.store(false, Ordering::Relaxed);
+    // The flush works again, but what the first one lost is not known.
+    for _ in 0..3 {
+        assert!(matches!(wait(view.put("a", b"3")), Err(Error::Poisoned(_))));
+    }
+}
+
+/// A small file system of its own, where this may be done.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount(megabytes: u32) -> Option<Small> {
+        let dir = tempfile::tempdir().unwrap();
+        let size = format!("size={megabytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|done| done.status.success()).then_some(Small(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_goes_on_reading_and_recovers() {
+    let Some(small) = Small::mount(16) else {
+        println!("skipped: a small file system needs root");
+        return;
+    };
+    let path = small.0.path().join("store");
+    let ballast = small.0.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
+    let store = Store::embedded(&path, options(20)).unwrap();
+    let barrier = init(&store, Vec::new());
+    let view = barrier.view(MOUNT);
+    let value = |n: usize| vec![n as u8; 60_000];
+    let full = (0..400).find(|n| match wait(view.put(&format!("r{n}"), &value(*n))) {
+        Ok(()) => false,
+        Err(Error::NoSpace) => true,
+        Err(other) => panic!("{other}"),
+    });
+    let full = full.expect("16 MiB do not hold 24");
+    for round in 0..5 {
+        assert!(matches!(wait(view.put("more", &value(0))), Err(Error::NoSpace)), "round {round}");
+        for n in 0..full {
+            assert_eq!(wait(view.get(&format!("r{n}"))).unwrap().unwrap().value.expose(), value(n));
+        }
+    }
+    assert!(!wait(view.exists("more")).unwrap());
+    std::fs::remove_file(&ballast).unwrap();
+    wait(view.put("more", &value(0))).unwrap();
+    assert_eq!(wait(view.get("more")).unwrap().unwrap().value.expose(), value(0));
+    assert_eq!(verify(&barrier).problems, []);
+    assert_eq!(barrier.integrity().unwrap().alarms, 0);
+    barrier.close();
+    let barrier = store.unseal(&root(1)).unwrap().confirm(&[]).unwrap().serve(&[]).unwrap();
+    assert_eq!(verify(&barrier).rows as usize, full + 1);
+}
+
+#[test]
+fn the_store_shows_no_name_no_value_and_no_nonce_twice() {
+    let store = Store::inmem_with(options(30));
+    let barrier = init(&store, Vec::new());
+    let view = barrier.view(MOUNT);
+    for n in 0..200 {
+        wait(view.put(&format!("secretdir/subname/leaf{n}"), b"plainvalue")).unwrap();
+    }
+    let rows = dump(store.storage());
+    let holds = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    for ((_, key), value) in &rows {
+        for part in [&b"secretdir"[..], b"subname", b"leaf", b"plainvalue", &MOUNT.0] {
+            assert!(!holds(key, part) && !holds(value, part), "{key:02x?}");
+        }
+    }
+    let sealed: Vec<_> =
+        rows.iter().filter(|((table, _), _)| *table == strongroom_keystore::storage::Table::Rows).collect();
+    let mut salts: Vec<_> = sealed.iter().map(|(_, value)| value[5..33].to_vec()).collect();
+    salts.sort();
+    salts.dedup();
+    assert_eq!(salts.len(), sealed.len(), "salt and nonce are never used twice");
+    let mut sizes: Vec<_> = sealed.iter().map(|(_, value)| value.len()).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    assert_eq!(sizes, [256]);
+}
