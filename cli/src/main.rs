@@ -10,13 +10,11 @@ mod flags;
 mod output;
 mod terminal;
 
-use std::process::ExitCode;
-
 /// HTTP, TLS and JSON buffers are wiped when they are freed.
 #[global_allocator]
 static ALLOCATOR: strongroom_secret::allocator::Wiping = strongroom_secret::allocator::Wiping;
 
-fn main() -> ExitCode {
+fn main() {
     let hardened = strongroom_secret::process::harden();
     if let Err(call) = hardened {
         eprintln!("warning: {call} failed: a core dump could hold keys");
@@ -26,5 +24,5 @@ fn main() -> ExitCode {
         // An argument that is not UTF-8 is a path at most, and none of ours is.
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    ExitCode::from(commands::run(arguments))
+    strongroom_secret::process::leave(commands::run(arguments))
 }
