@@ -61,6 +61,8 @@ pub struct Server {
     /// What the configuration says.
     pub settings: Arc<Settings>,
     devices: Vec<Arc<audit::Configured>>,
+    /// Counts seals: connections end with the phase in which they were used.
+    seals: watch::Sender<u64>,
 }
 
 /// A server that is running.
@@ -102,7 +104,8 @@ impl Server {
             ttl: TtlLimits { default: config.default_lease_ttl, max: config.max_lease_ttl },
             dev_root_token,
         });
-        let server = Arc::new(Server { custody, phase: Phase::default(), clock, settings, devices });
+        let seals = watch::Sender::new(0);
+        let server = Arc::new(Server { custody, phase: Phase::default(), clock, settings, devices, seals });
         let (stop, stopped) = watch::channel(false);
         let (mut addresses, mut urls, mut certificates, mut tasks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for one in &config.listeners {
@@ -112,7 +115,7 @@ impl Server {
             addresses.push(address);
             certificates.extend(listener.certificate());
             let handler = Arc::new(edge::Edge::new(server.clone(), one)?);
-            tasks.push(tokio::spawn(listener.serve(handler, stopped.clone())));
+            tasks.push(tokio::spawn(listener.serve(handler, stopped.clone(), server.seals.subscribe())));
         }
         tasks.push(tokio::spawn(housekeeping::unseal_by_devices(server.clone(), stopped.clone())));
         tasks.push(tokio::spawn(housekeeping::raise_epochs(Arc::downgrade(&server), config.epoch_interval, stopped)));
@@ -168,7 +171,7 @@ impl Server {
     pub async fn seal(&self) -> JoinHandle<()> {
         let change = self.phase.change().await;
         let live = self.phase.close(&change);
-        let custody = self.custody.clone();
+        let (custody, seals) = (self.custody.clone(), self.seals.clone());
         tokio::spawn(async move {
             let Some(live) = live else { return };
             let (barrier, gone) = (live.barrier.clone(), live.gone());
@@ -178,6 +181,7 @@ impl Server {
             }
             custody.close(barrier).await;
             drop(change);
+            seals.send_modify(|count| *count += 1);
             tracing::info!("sealed");
         })
     }

@@ -91,8 +91,9 @@ impl Listener {
         self.tls.as_ref().map(|(certificate, _)| certificate.clone())
     }
 
-    /// Serves until `stop` becomes true, then lets requests that are being served finish.
-    pub async fn serve<H: Handler>(self, handler: Arc<H>, mut stop: watch::Receiver<bool>) {
+    /// Serves until `stop` becomes true, then lets requests that are being served finish. When `seals` changes, every
+    /// connection ends after its request: what its buffers held goes with it.
+    pub async fn serve<H: Handler>(self, handler: Arc<H>, mut stop: watch::Receiver<bool>, seals: watch::Receiver<u64>) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             // Never closed.
@@ -109,10 +110,12 @@ impl Listener {
                     continue;
                 }
             };
-            let (handler, stop, patience) = (handler.clone(), stop.clone(), self.patience);
+            let (handler, patience) = (handler.clone(), self.patience);
+            let mut ends = Ends { stop: stop.clone(), seals: seals.clone() };
+            ends.seals.mark_unchanged();
             let acceptor = self.tls.as_ref().map(|(_, acceptor)| acceptor.clone());
             tokio::spawn(async move {
-                connection(stream, peer, acceptor, handler, patience, stop).await;
+                connection(stream, peer, acceptor, handler, patience, ends).await;
                 drop(slot);
             });
         }
@@ -123,23 +126,39 @@ impl Listener {
     }
 }
 
+/// Why a connection takes no further request.
+struct Ends {
+    stop: watch::Receiver<bool>,
+    seals: watch::Receiver<u64>,
+}
+
+impl Ends {
+    /// Returns when the server stops or is sealed.
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => {}
+            _ = self.seals.changed() => {}
+        }
+    }
+}
+
 async fn connection<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     handler: Arc<H>,
     patience: Patience,
-    stop: watch::Receiver<bool>,
+    ends: Ends,
 ) {
     // A reply leaves at once; a failure here only costs time.
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = acceptor else {
-        return http(stream, false, peer, handler, patience, stop).await;
+        return http(stream, false, peer, handler, patience, ends).await;
     };
     match tokio::time::timeout(patience.head, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            http(stream, two, peer, handler, patience, stop).await;
+            http(stream, two, peer, handler, patience, ends).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -152,7 +171,7 @@ async fn http<H: Handler>(
     peer: SocketAddr,
     handler: Arc<H>,
     patience: Patience,
-    mut stop: watch::Receiver<bool>,
+    mut ends: Ends,
 ) {
     let state = Arc::new(State::default());
     let io = TokioIo::new(Guarded::new(stream, state.clone()));
@@ -182,7 +201,7 @@ async fn http<H: Handler>(
                         }
                         return;
                     }
-                    _ = stop.wait_for(|stop| *stop), if !stopping => {
+                    () = ends.come(), if !stopping => {
                         stopping = true;
                         connection.as_mut().graceful_shutdown();
                     }
