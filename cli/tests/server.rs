@@ -79,6 +79,26 @@ fn a_token_unseals_after_a_kill_and_when_it_comes_back() {
     let shown = said(&server, &init.root, "status");
     assert!(shown.contains("Recovery Seal Type") && shown.contains("Total Recovery Shares"), "{shown}");
 
+    let tree = |token: &str| -> serde_json::Value {
+        serde_json::from_str(&said(&server, token, "read -format=json sys/seal-tree")).unwrap()
+    };
+    let leaf = &tree(&init.root)["data"]["leaves"][0];
+    assert_eq!(
+        (leaf["name"].as_str(), leaf["healthy"].as_bool(), leaf["satisfied"].as_bool()),
+        (Some("hsm"), Some(true), Some(true))
+    );
+    assert_eq!(
+        (leaf["generation"].as_u64(), leaf["device"]["text"].as_str().map(|text| text.contains("SoftHSM"))),
+        (Some(1), Some(true))
+    );
+    assert!(leaf["last_success"].is_string() && leaf["last_error"].is_null(), "{leaf}");
+    // Without a token, or with one that may not read it: names and states, no devices.
+    let weak = said(&server, &init.root, "token create -policy=default -field=token");
+    for token in ["", &weak] {
+        let leaf = &tree(token)["data"]["leaves"][0];
+        assert!(leaf["healthy"] == true && leaf.get("device").is_none() && leaf.get("last_error").is_none(), "{leaf}");
+    }
+
     server.restart();
     server.wait_active(PATIENCE);
     assert!(said(&server, &init.root, "token lookup").contains("root"));

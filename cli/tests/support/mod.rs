@@ -5,19 +5,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-pub const PIN: &str = "73519428";
+pub(crate) const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+pub(crate) const PIN: &str = "73519428";
 
 /// What a run of the program gave.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs the program to its end. Its environment is `envs` and nothing else of Vault's.
-pub fn strongroom(arguments: &[&str], envs: &[(String, String)], stdin: &str) -> Ran {
+pub(crate) fn strongroom(arguments: &[&str], envs: &[(String, String)], stdin: &str) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VAULT_") || name.starts_with("BAO_")) {
         command.env_remove(name);
@@ -40,18 +40,18 @@ pub fn strongroom(arguments: &[&str], envs: &[(String, String)], stdin: &str) ->
     }
 }
 
-pub fn pair(name: &str, value: impl Into<String>) -> (String, String) {
+pub(crate) fn pair(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), value.into())
 }
 
 /// A directory with a SoftHSM2 configuration and one token labelled `root` in it.
-pub struct Token {
+pub(crate) struct Token {
     directory: PathBuf,
 }
 
 impl Token {
     /// Makes the token in `directory`/`name`.
-    pub fn new(directory: &Path, name: &str) -> Token {
+    pub(crate) fn new(directory: &Path, name: &str) -> Token {
         let directory = directory.join(name);
         std::fs::create_dir_all(directory.join("tokens")).expect("a directory");
         let text = format!(
@@ -70,22 +70,22 @@ impl Token {
     }
 
     /// `SOFTHSM2_CONF`.
-    pub fn configuration(&self) -> String {
+    pub(crate) fn configuration(&self) -> String {
         self.directory.join("softhsm2.conf").display().to_string()
     }
 
     /// The environment of a program that uses it.
-    pub fn environment(&self) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         vec![pair("SOFTHSM2_CONF", self.configuration()), pair("HSM_PIN", PIN)]
     }
 
     /// Where its objects lie.
-    pub fn objects(&self) -> PathBuf {
+    pub(crate) fn objects(&self) -> PathBuf {
         self.directory.join("tokens")
     }
 
     /// Makes the key that [`seal`] names.
-    pub fn keygen(&self, directory: &Path) {
+    pub(crate) fn keygen(&self, directory: &Path) {
         let path = directory.join("keygen.hcl");
         let text = format!("storage \"inmem\" {{}}\nlistener \"tcp\" {{ tls_disable = true }}\n{}", seal("hsm"));
         std::fs::write(&path, text).expect("a file");
@@ -96,7 +96,7 @@ impl Token {
 }
 
 /// The stanza of the token.
-pub fn seal(name: &str) -> String {
+pub(crate) fn seal(name: &str) -> String {
     format!(
         "seal \"pkcs11\" {name:?} {{ lib = \"{MODULE}\" token_label = \"root\" pin = \"env://HSM_PIN\" key_label = \"strongroom\" }}\n"
     )

@@ -113,7 +113,11 @@ impl Custody {
             leaf.kind() != Kind::Shamir && !absent(leaf.name())
         });
         let rows: Rows = rows.into_iter().collect();
-        let standing = strongroom_unseal::standing(&rows, cluster, &leaves)?;
+        let mut standing = strongroom_unseal::standing(&rows, cluster, &leaves)?;
+        for leaf in standing.leaves.iter_mut().filter(|leaf| leaf.kind != Kind::Shamir && !absent(&leaf.name)) {
+            (leaf.satisfied, leaf.healthy) = (true, Some(true));
+        }
+        self.remember(&standing);
         let open = OpenState { cluster, tree, generation: FIRST, root: Arc::new(root), rows, recovery };
         self.opened(open, standing);
         // The shares must reach the caller whatever becomes of the devices' counters.

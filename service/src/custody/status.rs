@@ -145,15 +145,16 @@ impl Custody {
         let leaves = tree.leaves().iter().map(|leaf| {
             let stood = standing.and_then(|standing| standing.leaves.iter().find(|stood| stood.name == leaf.name()));
             let history = state.history.get(leaf.name());
-            let present = self.device_of(leaf.name()).and_then(|device| device.health()).map(|health| health.present);
+            let health = self.device_of(leaf.name()).and_then(|device| device.health());
             let custodians = (state.sealed.as_ref().filter(|_| !open))
                 .and_then(|sealed| sealed.custodians.iter().find(|held| held.set().belongs().leaf == leaf.name()));
             let entered = custodians.map_or(0, |held| held.progress().entered);
             LeafStatus {
                 name: leaf.name().to_owned(),
                 kind: leaf.kind(),
-                healthy: match (stood.and_then(|stood| stood.healthy), present) {
-                    (_, Some(false)) => Some(false),
+                healthy: match (stood.and_then(|stood| stood.healthy), health) {
+                    (_, Some(health)) if !health.present => Some(false),
+                    (None, Some(health)) if health.succeeded > 0 => Some(true),
                     (stood, _) => stood,
                 },
                 satisfied: stood.is_some_and(|stood| stood.satisfied),

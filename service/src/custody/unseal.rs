@@ -219,7 +219,7 @@ impl Custody {
     }
 
     /// What an attempt says of the leaves, kept for `sys/seal-tree`.
-    fn remember(&self, standing: &Standing) {
+    pub(super) fn remember(&self, standing: &Standing) {
         let now = self.clock.now();
         let mut state = self.state.lock();
         for leaf in &standing.leaves {

@@ -125,7 +125,7 @@ pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: Bytes, post:
         (Post::Init, _) => sealed::init(server, body).await,
         (Post::Unseal, _) => sealed::unseal(server, body).await,
         (Post::SealStatus, _) => sealed::seal_status(server),
-        (Post::SealTree, _) => sealed::seal_tree(server),
+        (Post::SealTree, _) => sealed::seal_tree(server, head).await,
         (Post::Seal, _) => return Reply::refusal(&Refusal::bare(405)),
     };
     let reply = reply(head, result);

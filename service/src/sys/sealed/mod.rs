@@ -8,11 +8,12 @@ mod strict;
 pub mod unseal;
 
 use crate::custody::Step;
-use crate::{Server, custody};
+use crate::request::Head;
+use crate::{Live, Server, custody};
 use bytes::Bytes;
 use seal_tree::Sight;
 use std::sync::Arc;
-use strongroom_mount::{Blame, Error, Response};
+use strongroom_mount::{Blame, Error, Operation, Response};
 use unseal::Ask;
 
 /// GET `sys/init`.
@@ -58,10 +59,23 @@ pub(crate) fn seal_status(server: &Arc<Server>) -> Result<Response, Error> {
     Ok(Response::bare(seal_status::answer(&status, &place)))
 }
 
-/// GET `sys/seal-tree`, for a caller of whom nothing is known.
-pub(crate) fn seal_tree(server: &Arc<Server>) -> Result<Response, Error> {
-    let sight = if server.custody.is_open() { Sight::Outline } else { Sight::Sealed };
+/// GET `sys/seal-tree`: needs no token, and shows more to one that may read it.
+pub(crate) async fn seal_tree(server: &Arc<Server>, head: &Head) -> Result<Response, Error> {
+    let sight = match server.phase.live() {
+        None => Sight::Sealed,
+        Some(live) if may_read(&live, head).await => Sight::Full,
+        Some(_) => Sight::Outline,
+    };
     Ok(Response::data(seal_tree::answer(&server.custody.tree(), sight)))
+}
+
+/// Whether the caller's token may read the path. One with a limited number of uses shows nothing more here, since this
+/// route spends none.
+async fn may_read(live: &Live, head: &Head) -> bool {
+    let Some(id) = &head.token else { return false };
+    let Ok(token) = live.tokens.authenticate(id, Some(head.remote.ip())).await else { return false };
+    let Ok(acl) = live.policies.acl(&token.policies).await else { return false };
+    token.num_uses() == 0 && acl.decide(Operation::Read, "sys/seal-tree", std::iter::empty(), None).allowed()
 }
 
 fn not_initialised() -> Error {
