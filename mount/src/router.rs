@@ -1,11 +1,16 @@
 //! From a path below a mount to its route: a literal segment beats a capture, a capture beats the rest.
 
 use crate::route::Route;
+use std::collections::HashMap;
 
 /// A table of routes, ready for matching.
 pub struct Router {
     routes: &'static [Route],
     shapes: Vec<Vec<Segment>>,
+    /// Routes by their first segment, where that is literal: a path is held against few of a long table.
+    by_first: HashMap<&'static str, Vec<usize>>,
+    /// Routes whose first segment is caught, and the one with none.
+    others: Vec<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -41,7 +46,15 @@ impl Router {
                 routes[index].path
             );
         }
-        Router { routes, shapes }
+        let mut by_first: HashMap<&'static str, Vec<usize>> = HashMap::new();
+        let mut others = Vec::new();
+        for (index, shape) in shapes.iter().enumerate() {
+            match shape.first() {
+                Some(Segment::Literal(first)) => by_first.entry(first).or_default().push(index),
+                _ => others.push(index),
+            }
+        }
+        Router { routes, shapes, by_first, others }
     }
 
     /// The table.
@@ -51,7 +64,10 @@ impl Router {
 
     /// The most literal route that fits `path` (no leading slash, no trailing slash).
     pub fn find<'a>(&self, path: &'a str) -> Option<Found<'a>> {
-        let ranked = self.shapes.iter().enumerate().filter_map(|(index, shape)| Some((rank(shape, path)?, index)));
+        let first = path.split('/').next().unwrap_or_default();
+        let literal = self.by_first.get(first).map_or(&[][..], Vec::as_slice);
+        let candidates = literal.iter().chain(&self.others);
+        let ranked = candidates.filter_map(|&index| Some((rank(&self.shapes[index], path)?, index)));
         let (_, index) = ranked.min()?;
         Some(Found { index, route: &self.routes[index], captures: captures(&self.shapes[index], path) })
     }

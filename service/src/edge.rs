@@ -5,7 +5,7 @@ use crate::respond::{Refusal, Reply};
 use crate::{Server, config, listener, pipeline};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use std::net::{IpAddr, SocketAddr};
@@ -43,9 +43,6 @@ impl Edge {
 
     async fn serve(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Reply {
         let (parts, body) = request.into_parts();
-        if parts.headers.contains_key(CONTENT_LENGTH) && parts.headers.contains_key(TRANSFER_ENCODING) {
-            return refused(&Refusal::text(400, "both a length and a transfer coding: which is it?")).closing();
-        }
         let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         if self.require_header && parts.headers.get("x-vault-request").is_none_or(|value| value != "true") {
             return refused(&Refusal::text(412, "missing 'X-Vault-Request' header"));
@@ -57,7 +54,8 @@ impl Edge {
             Ok(None) => Reply::refusal(&Refusal::bare(404)),
             Err(refusal) => refused(&refusal),
         };
-        // How long a chunked body was is something that a proxy in front may see otherwise: nothing follows it.
+        // How long a chunked body was is something that a proxy in front may see otherwise, all the more where a length
+        // stood beside it: nothing follows it on its connection (RFC 9112, 6.1).
         if chunked { reply.closing() } else { reply }
     }
 

@@ -33,10 +33,10 @@ pub(crate) async fn raise_epochs(server: Weak<Server>, interval: Option<Duration
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let Some(server) = server.upgrade() else { return };
-        if let Some(live) = server.phase.live() {
-            if let Err(error) = server.custody.raise_epoch(&live.barrier).await {
-                tracing::warn!("the epoch was not raised: {error}");
-            }
+        if let Some(live) = server.phase.live()
+            && let Err(error) = server.custody.raise_epoch(&live.barrier).await
+        {
+            tracing::warn!("the epoch was not raised: {error}");
         }
     }
 }

@@ -81,7 +81,7 @@ pub struct Answered<'a> {
 }
 
 /// How a device writes values.
-pub struct Hand<'a> {
+pub(super) struct Hand<'a> {
     /// The device's salt.
     pub key: &'a HmacKey,
     /// `log_raw`: values stay.
@@ -104,7 +104,7 @@ impl Hand<'_> {
     }
 
     /// What every line of one token says about it.
-    pub fn signature(&self, caller: &Caller, token: Option<&str>, token_type: &str) -> Signature {
+    pub(super) fn signature(&self, caller: &Caller, token: Option<&str>, token_type: &str) -> Signature {
         let token = token.unwrap_or_default();
         let mut auth = Vec::with_capacity(512);
         let mut request = Vec::with_capacity(256);
@@ -147,7 +147,7 @@ const SLACK: usize = 1;
 const TYPE_AT: usize = 9 + 30 + 10;
 
 /// A line in the making.
-pub struct Line {
+pub(super) struct Line {
     buffer: Vec<u8>,
     /// Where what only the request's line says begins.
     shared_end: usize,
@@ -155,7 +155,7 @@ pub struct Line {
 
 impl Line {
     /// The request's line.
-    pub fn asked(hand: &Hand<'_>, signature: &Signature, asked: &Asked<'_>) -> Line {
+    pub(super) fn asked(hand: &Hand<'_>, signature: &Signature, asked: &Asked<'_>) -> Line {
         let body = asked.fields.map_or(0, |fields| fields.body().len().min(4096));
         let mut buffer = Vec::with_capacity(1024 + body + signature.auth.len() + signature.request.len());
         buffer.resize(SLACK + TYPE_AT, b' ');
@@ -193,7 +193,7 @@ impl Line {
     }
 
     /// The response's line, which says all that the request's said.
-    pub fn answered(
+    pub(super) fn answered(
         mut self,
         hand: &Hand<'_>,
         mount: Option<Mounted<'_>>,
@@ -238,7 +238,7 @@ impl Line {
     }
 
     /// The line with its newline.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         if self.buffer[0] == b' ' { &self.buffer[SLACK..] } else { &self.buffer }
     }
 

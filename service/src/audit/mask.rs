@@ -9,7 +9,7 @@ pub const PREFIX: &str = "hmac-sha256:";
 
 /// What may stay as it is.
 #[derive(Clone, Copy)]
-pub struct Plain<'a> {
+pub(super) struct Plain<'a> {
     /// Names at the top whose values stay, all that is below them included.
     pub names: &'a [String],
     /// Whether numbers and booleans stay. They do not where the data is the caller's own (KV v1).
@@ -19,7 +19,7 @@ pub struct Plain<'a> {
 }
 
 /// Appends the mask of one text, in quotes.
-pub fn mask_text(out: &mut Vec<u8>, key: &HmacKey, text: &[u8]) {
+pub(super) fn mask_text(out: &mut Vec<u8>, key: &HmacKey, text: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     out.extend_from_slice(PREFIX.as_bytes());
@@ -30,7 +30,7 @@ pub fn mask_text(out: &mut Vec<u8>, key: &HmacKey, text: &[u8]) {
 }
 
 /// Appends `json`, which is valid JSON, with its values masked. Depth costs no stack.
-pub fn mask_json(out: &mut Vec<u8>, key: &HmacKey, json: &[u8], plain: Plain<'_>) {
+pub(super) fn mask_json(out: &mut Vec<u8>, key: &HmacKey, json: &[u8], plain: Plain<'_>) {
     let mut scan = Scan { rest: json, containers: Vec::new(), naming: false, spared: None };
     if plain.all {
         out.extend_from_slice(json);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use strongroom_mount::Caller;
 
 /// A token's parts of a line.
-pub struct Signature {
+pub(super) struct Signature {
     /// The `auth` object up to the result of the policies.
     pub auth: Vec<u8>,
     /// The request's `client_token` and `client_token_accessor`.
@@ -16,7 +16,7 @@ pub struct Signature {
 
 /// Signatures by token, for one device.
 #[derive(Default)]
-pub struct Signatures(RwLock<HashMap<usize, Kept>>);
+pub(super) struct Signatures(RwLock<HashMap<usize, Kept>>);
 
 struct Kept {
     /// Held, so that no other token's key can come to lie at the address that is the map's key.
@@ -30,7 +30,7 @@ const KEPT: usize = 4096;
 
 impl Signatures {
     /// The signature of a caller whose token was authenticated; `make` makes it when it is not kept.
-    pub fn of(&self, caller: &Caller, make: impl FnOnce() -> Signature) -> Arc<Signature> {
+    pub(super) fn of(&self, caller: &Caller, make: impl FnOnce() -> Signature) -> Arc<Signature> {
         // The token store hands out one `Caller` as long as the token stays what it is, so its key's address is a name
         // for just that.
         let place = caller.key.as_ptr() as usize;

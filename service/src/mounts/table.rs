@@ -143,6 +143,11 @@ impl Mounts {
         self.builtins.offers(class, kind)
     }
 
+    /// What is at, above or below `path`, and so keeps a mount from being made there.
+    pub fn in_use(&self, path: &str) -> Option<InUse> {
+        self.in_the_way(path, None)
+    }
+
     /// Mounts `entry`, which is stored before this returns.
     ///
     /// # Errors

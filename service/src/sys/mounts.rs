@@ -131,7 +131,6 @@ async fn disable(scope: &Scope<'_>, class: Class, path: &str) -> Result<Response
 
 async fn enable(scope: &Scope<'_>, class: Class, path: &str) -> Result<Response, Error> {
     let fields = &scope.request.fields;
-    let entry = described(scope, class, path, fields)?;
     if is_fixed(path)
         || ["sys/", "auth/", "identity/", "cubbyhole/"]
             .iter()
@@ -140,6 +139,10 @@ async fn enable(scope: &Scope<'_>, class: Class, path: &str) -> Result<Response,
         let root = path.split_inclusive('/').next().unwrap_or(path);
         return Err(Error::caller(format!("cannot mount {:?}", if is_fixed(path) { path } else { root })));
     }
+    if let Some(in_use) = scope.live.mounts.in_use(path) {
+        return Err(Error::caller(format!("path is already in use at {}", in_use.0)));
+    }
+    let entry = described(scope, class, path, fields)?;
     match scope.live.mounts.enable(entry).await? {
         Ok(()) => Ok(Response::none()),
         Err(in_use) => Err(Error::caller(format!("path is already in use at {}", in_use.0))),

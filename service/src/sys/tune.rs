@@ -1,7 +1,7 @@
 //! `sys/mounts/<path>/tune` and `sys/auth/<path>/tune`: a mount's own settings.
 
 use super::{Scope, mounts};
-use crate::mounts::{Class, Entry, Lockout};
+use crate::mounts::{Class, Entry};
 use std::time::Duration;
 use strongroom_mount::{Error, Fields, Object, Operation, Response, TtlLimits};
 
@@ -113,7 +113,7 @@ pub(super) fn apply(fields: &Fields, entry: &mut Entry, server: TtlLimits, momen
         tuning.token_type = kind.into_owned();
     }
     if let Some(config) = fields.object("user_lockout_config")? {
-        let mut lockout = tuning.user_lockout.unwrap_or(Lockout::default());
+        let mut lockout = tuning.user_lockout.unwrap_or_default();
         let count = config.int("lockout_threshold")?.map(u64::try_from).transpose();
         let count = count.map_err(|_| Error::caller("lockout_threshold cannot be negative"))?;
         lockout.threshold = count.unwrap_or(lockout.threshold);

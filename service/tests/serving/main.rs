@@ -1,6 +1,8 @@
 //! The service as a whole, through real sockets: in memory, with custodians' shares.
 
+mod refusals;
 mod stand;
+mod tls;
 
 use serde_json::json;
 use stand::{Stand, audit, lines};

@@ -53,7 +53,9 @@ pub(crate) async fn unseal(server: &Arc<Server>, body: Bytes) -> Result<Response
 
 /// GET `sys/seal-status`.
 pub(crate) fn seal_status(server: &Arc<Server>) -> Result<Response, Error> {
-    let status = server.custody.status();
+    let mut status = server.custody.status();
+    // While sealing waits for requests that were admitted before, the store is still open and nothing is served.
+    status.sealed = server.phase.live().is_none();
     let place =
         seal_status::Place { storage: server.settings.storage, cluster_name: server.settings.cluster_name.as_deref() };
     Ok(Response::bare(seal_status::answer(&status, &place)))
