@@ -117,7 +117,7 @@ impl TestServer {
             shares: list("keys"),
             recovery: list("recovery_keys"),
         };
-        self.secrets.extend([&init.shares[..], &init.recovery[..], &[init.root.clone()]].concat());
+        self.secrets.extend(init.shares.iter().chain(&init.recovery).chain([&init.root]).cloned());
         self.secrets.extend(list("keys_base64").into_iter().chain(list("recovery_keys_base64")));
         init
     }

@@ -1,7 +1,7 @@
 //! A leaf that people are: a key of their own, dealt in shares, that seals the leaf's portions of the root.
 //!
 //! Custodians hold shares of a *quorum key* and not of the root: so the root can be rotated without a visit to their
-//! safes (`docs/decisions/0010-custodians-hold-a-key-of-their-own.md`). Beside the commitments their row keeps the quorum key
+//! safes (`docs/decisions/0021-custodians-hold-a-key-of-their-own.md`). Beside the commitments their row keeps the quorum key
 //! sealed under the root key, for the next rotation; dealing new shares makes a new quorum key.
 
 use crate::Error;

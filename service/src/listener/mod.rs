@@ -93,7 +93,12 @@ impl Listener {
 
     /// Serves until `stop` becomes true, then lets requests that are being served finish. When `seals` changes, every
     /// connection ends after its request: what its buffers held goes with it.
-    pub async fn serve<H: Handler>(self, handler: Arc<H>, mut stop: watch::Receiver<bool>, seals: watch::Receiver<u64>) {
+    pub async fn serve<H: Handler>(
+        self,
+        handler: Arc<H>,
+        mut stop: watch::Receiver<bool>,
+        seals: watch::Receiver<u64>,
+    ) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             // Never closed.
