@@ -107,7 +107,7 @@ fn init(parsed: &Parsed) -> Outcome {
             return Err(refused(&client, "GET", "sys/init", &answer));
         }
         return match answer.json()["initialized"].as_bool() {
-            Some(true) => success("Vault is initialized").map(|()| ()),
+            Some(true) => success("Vault is initialized"),
             _ => {
                 println!("Vault is not initialized");
                 Err(Failure::Code(2))

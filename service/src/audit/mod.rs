@@ -377,7 +377,7 @@ mod tests {
         audit(&[full.clone(), stuck.clone(), good]).asked(&asked).await.unwrap();
         assert!(start.elapsed().is_zero(), "a stuck device holds nobody up while another has the line");
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
-        assert!(audit(&[full.clone()]).asked(&asked).await.is_err());
+        assert!(audit(std::slice::from_ref(&full)).asked(&asked).await.is_err());
         assert!(audit(&[stuck, full]).asked(&asked).await.is_err());
         assert!(start.elapsed() >= std::time::Duration::from_secs(2));
         assert!(audit(&[]).asked(&asked).await.is_ok());
