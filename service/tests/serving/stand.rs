@@ -11,7 +11,7 @@ use strongroom_service::custody::Custody;
 use strongroom_service::{Running, Server};
 
 /// A running server, with its root token and share once it is initialised.
-pub struct Stand {
+pub(crate) struct Stand {
     pub running: Running,
     pub root: String,
     pub share: String,
@@ -19,29 +19,29 @@ pub struct Stand {
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub head: String,
     pub text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
     }
 
-    pub fn has_header(&self, line: &str) -> bool {
+    pub(crate) fn has_header(&self, line: &str) -> bool {
         self.head.to_ascii_lowercase().lines().any(|held| held == line.to_ascii_lowercase())
     }
 
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.json()["errors"][0].as_str().unwrap_or_default().to_owned()
     }
 }
 
 impl Stand {
     /// Starts a server with a plain listener; `stanzas` are more of its configuration.
-    pub async fn start(stanzas: &str) -> Stand {
+    pub(crate) async fn start(stanzas: &str) -> Stand {
         let text = format!(
             "storage \"inmem\" {{}}\nlistener \"tcp\" {{ address = \"127.0.0.1:0\"\n tls_disable = true }}\n{stanzas}"
         );
@@ -53,7 +53,7 @@ impl Stand {
     }
 
     /// The same, initialised and unsealed.
-    pub async fn unsealed(stanzas: &str) -> Stand {
+    pub(crate) async fn unsealed(stanzas: &str) -> Stand {
         let mut stand = Stand::start(stanzas).await;
         let answer = stand.call("PUT", "sys/init", "", Some(json!({"secret_shares": 1, "secret_threshold": 1}))).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -63,17 +63,17 @@ impl Stand {
         stand
     }
 
-    pub async fn unseal(&self) {
+    pub(crate) async fn unseal(&self) {
         let answer = self.call("PUT", "sys/unseal", "", Some(json!({"key": self.share}))).await;
         assert_eq!((answer.status, &answer.json()["sealed"]), (200, &json!(false)), "{answer:?}");
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.running.addresses()[0]
     }
 
     /// One request with a token (or none) on a connection of its own.
-    pub async fn call(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> Answer {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let token = if token.is_empty() { String::new() } else { format!("X-Vault-Token: {token}\r\n") };
         let target = if path.starts_with('/') { path.to_owned() } else { format!("/v1/{path}") };
@@ -85,18 +85,18 @@ impl Stand {
     }
 
     /// As root.
-    pub async fn root(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn root(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         self.call(method, path, &self.root, body).await
     }
 
     /// Bytes as they are, and what comes back until the connection closes.
-    pub async fn raw(&self, bytes: Vec<u8>) -> Answer {
+    pub(crate) async fn raw(&self, bytes: Vec<u8>) -> Answer {
         let address = self.address();
         tokio::task::spawn_blocking(move || raw(address, &bytes)).await.unwrap()
     }
 
     /// A token with `policy` as its one policy beside default.
-    pub async fn token(&self, name: &str, policy: &str) -> String {
+    pub(crate) async fn token(&self, name: &str, policy: &str) -> String {
         let answer = self.root("PUT", &format!("sys/policies/acl/{name}"), Some(json!({"policy": policy}))).await;
         assert_eq!(answer.status, 204, "{answer:?}");
         let answer = self.root("POST", "auth/token/create", Some(json!({"policies": [name]}))).await;
@@ -117,12 +117,12 @@ fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
 }
 
 /// The lines of an audit file.
-pub fn lines(path: &Path) -> Vec<Value> {
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("an audit file");
     text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
 }
 
 /// A stanza for an audit file.
-pub fn audit(path: &Path) -> String {
+pub(crate) fn audit(path: &Path) -> String {
     format!("audit \"file\" \"a\" {{ options {{ file_path = {:?} }} }}", path.to_str().expect("a path"))
 }
