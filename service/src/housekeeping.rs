@@ -33,10 +33,16 @@ pub(crate) async fn raise_epochs(server: Weak<Server>, interval: Option<Duration
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let Some(server) = server.upgrade() else { return };
-        if let Some(live) = server.phase.live()
-            && let Err(error) = server.custody.raise_epoch(&live.barrier).await
-        {
-            tracing::warn!("the epoch was not raised: {error}");
+        let Some(live) = server.phase.live() else { continue };
+        match server.custody.raise_epoch(&live.barrier).await {
+            Ok(()) => {}
+            Err(error @ crate::custody::Error::Rollback(_)) => {
+                // Another copy of this store serves or has served: what this one says may be long revoked.
+                tracing::error!("sealing: {error}");
+                drop(live);
+                drop(server.seal().await);
+            }
+            Err(error) => tracing::warn!("the epoch was not raised: {error}"),
         }
     }
 }
