@@ -47,7 +47,13 @@ impl Edge {
         if self.require_header && parts.headers.get("x-vault-request").is_none_or(|value| value != "true") {
             return refused(&Refusal::text(412, "missing 'X-Vault-Request' header"));
         }
-        let remote = self.remote(peer, &parts.headers);
+        if parts.version == http::Version::HTTP_11 && parts.headers.get_all(http::header::HOST).iter().count() != 1 {
+            return refused(&Refusal::text(400, "one Host header is needed")).closing();
+        }
+        let remote = match self.remote(peer, &parts.headers) {
+            Ok(remote) => remote,
+            Err(refusal) => return refused(&refusal),
+        };
         let uri = &parts.uri;
         let reply = match Head::parse(&parts.method, uri.path(), uri.query(), &parts.headers, remote) {
             Ok(Some(head)) => pipeline::conduct(&self.server, head, Upload { body, limits: self.limits }).await,
@@ -60,17 +66,37 @@ impl Edge {
     }
 
     /// Where the request comes from: what a trusted proxy says, else the peer.
-    fn remote(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+    ///
+    /// # Errors
+    /// 400 when a trusted proxy names a hop that is no address: what stands before it is hearsay, and is not guessed at.
+    fn remote(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<SocketAddr, Refusal> {
         let trusted = |ip: IpAddr| self.proxies.iter().any(|network| network.holds(ip));
         if self.proxies.is_empty() || !trusted(peer.ip()) {
-            return peer;
+            return Ok(peer);
         }
-        let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-        let hops: Vec<IpAddr> =
-            lines.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-        // The last hop that is no proxy of ours; all before it is hearsay.
-        hops.iter().rev().find(|hop| !trusted(**hop)).map_or(peer, |hop| SocketAddr::new(*hop, 0))
+        last_hop(headers, trusted).map(|hop| hop.map_or(peer, |hop| SocketAddr::new(hop, 0)))
     }
+}
+
+/// The last hop of `X-Forwarded-For` that is no proxy of ours; all before it is hearsay.
+fn last_hop(headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Result<Option<IpAddr>, Refusal> {
+    let unreadable = || Refusal::text(400, "X-Forwarded-For holds a hop that is no address");
+    let lines: Vec<&http::HeaderValue> = headers.get_all("x-forwarded-for").iter().collect();
+    for line in lines.into_iter().rev() {
+        for hop in line.to_str().map_err(|_| unreadable())?.split(',').rev() {
+            let hop = hop_address(hop.trim()).ok_or_else(unreadable)?;
+            if !trusted(hop) {
+                return Ok(Some(hop));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// `ip`, `ip:port`, `[ipv6]` or `[ipv6]:port`.
+fn hop_address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    bare.unwrap_or(text).parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 impl listener::Handler for Edge {
@@ -120,7 +146,12 @@ impl Upload {
     }
 }
 
+/// What all bodies that are being read may hold together, in KiB.
+static ROOM: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(256 << 10);
+
 async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+    // Given back when the body is whole: slow senders cannot fill the memory together.
+    let mut taken: Option<tokio::sync::SemaphorePermit<'static>> = None;
     let mut first: Option<Bytes> = None;
     let mut all: Option<BytesMut> = None;
     let mut length = 0;
@@ -130,6 +161,15 @@ async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Refusal> {
         length += data.len() as u64;
         if length > limit {
             return Err(Refusal::too_large());
+        }
+        let held = taken.as_ref().map_or(0, tokio::sync::SemaphorePermit::num_permits) as u64;
+        if let Ok(more @ 1..) = u32::try_from((length >> 10).saturating_sub(held)) {
+            let more =
+                ROOM.try_acquire_many(more).map_err(|_| Refusal::text(503, "too many large requests at once"))?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
         }
         match (&mut all, first.take()) {
             (Some(all), _) => all.extend_from_slice(&data),
@@ -231,6 +271,31 @@ mod tests {
         assert!(holds("2001:db8::/32", "2001:db8::1") && !holds("2001:db8::/32", "2001:db9::1"));
         assert!(!holds("::/0", "1.2.3.4"));
         assert!(Network::parse("10.0.0.0/33").is_none() && Network::parse("x").is_none());
+    }
+
+    #[test]
+    fn the_last_hop_that_is_not_ours_counts_and_nonsense_is_refused() {
+        let hop = |line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", line.parse().unwrap());
+            last_hop(&headers, |ip| ip.is_loopback())
+        };
+        for (line, want) in [
+            ("8.8.8.8", "8.8.8.8"),
+            ("10.1.2.3, 8.8.8.8", "8.8.8.8"),
+            ("10.1.2.3, 8.8.8.8:1234", "8.8.8.8"),
+            ("10.1.2.3, [2001:db8::1]:80", "2001:db8::1"),
+            ("10.1.2.3, [2001:db8::1]", "2001:db8::1"),
+            ("10.1.2.3, 127.0.0.1", "10.1.2.3"),
+        ] {
+            assert_eq!(hop(line).ok(), Some(Some(want.parse().unwrap())), "{line}");
+        }
+        for line in
+            ["10.1.2.3, unknown", "10.1.2.3, \"8.8.8.8\"", "10.1.2.3, fe80::1%eth0", "10.1.2.3, 008.8.8.8", "10.1.2.3,"]
+        {
+            assert!(hop(line).is_err(), "{line}");
+        }
+        assert_eq!(hop("127.0.0.1").ok(), Some(None));
     }
 
     fn reply(status: u16) -> Reply {

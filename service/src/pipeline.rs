@@ -20,7 +20,7 @@ use strongroom_mount::{
 };
 
 /// The largest body of a request that needs no token.
-const UNAUTHENTICATED_BODY: u64 = 1 << 20;
+const UNAUTHENTICATED_BODY: u64 = 256 << 10;
 
 /// Conducts one request. Until it is whole nothing has happened, and it may be dropped; from then on it is finished.
 pub(crate) async fn conduct(server: &Arc<Server>, head: Head, body: Upload) -> Reply {

@@ -98,6 +98,8 @@ async fn serve(parsed: &Parsed, config: Config, level: Level, dev: bool) -> Outc
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // A file that may not grow is an error of the write then, and not the end of the process (SIGXFSZ).
+    let _too_large = signal(SignalKind::from_raw(25))?;
     let running = Server::start_with(&config, custody.clone(), clock, root_id.map(Zeroizing::new)).await?;
     let pid_file = PidFile::write(config.pid_file.clone())?;
     for (listener, address) in config.listeners.iter().zip(running.addresses()) {
@@ -238,13 +240,20 @@ fn start_log(config: &Config) -> Level {
     Level(handle)
 }
 
+/// `O_NOFOLLOW` of Linux: a link in the file's place is an error.
+const NO_FOLLOW: i32 = 0o400_000;
+
 /// A file that holds the process id while the server runs.
 struct PidFile(Option<PathBuf>);
 
 impl PidFile {
     fn write(path: Option<PathBuf>) -> Result<Self, Failure> {
         if let Some(path) = &path {
-            std::fs::write(path, std::process::id().to_string())
+            use std::io::Write;
+            use std::os::unix::fs::OpenOptionsExt;
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o644).custom_flags(NO_FOLLOW).open(path);
+            file.and_then(|mut file| file.write_all(std::process::id().to_string().as_bytes()))
                 .map_err(|error| format!("pid_file {}: {error}", path.display()))?;
         }
         Ok(PidFile(path))

@@ -190,8 +190,10 @@ impl Custody {
     /// seal. Anything else may pass: log it and go on.
     pub async fn raise_epoch(&self, barrier: &Barrier) -> Result<(), Error> {
         let _act = self.act.lock().await;
-        self.bring_up(barrier).await?;
-        self.raise(barrier).await
+        // Whatever keeps the one from being done, the other is: a rollback must not hide behind a leaf that is away.
+        let brought_up = self.bring_up(barrier).await;
+        self.raise(barrier).await?;
+        brought_up
     }
 
     /// Lets the PIN of a leaf be tried once more although it was refused, at an operator's order.

@@ -26,6 +26,7 @@ impl Custody {
         }
         self.read_sealed()?;
         let share = share::read(text)?;
+        // Before the share counts: a custodian who refuses this copy must not have helped to open it.
         if let Some(asked) = epoch {
             self.ask_for_epoch(asked)?;
         }
@@ -196,7 +197,9 @@ impl Custody {
         // when it opens.
         let stored = self.store.clear_head().map_or(0, |head| head.epoch);
         if stored < asked {
-            return Err(strongroom_keystore::Error::EpochTooOld { asked, stored }.into());
+            // The caller's own number, which anybody can make up: refused, and no alarm in the log.
+            let refusal = strongroom_keystore::Error::EpochTooOld { asked, stored };
+            return Err(Error::Request(refusal.to_string()));
         }
         sealed.epoch = sealed.epoch.max(asked);
         Ok(())
