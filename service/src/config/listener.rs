@@ -160,8 +160,10 @@ fn tls(reader: &mut Reader<'_>, body: &mut Body, address: &str, stanza: strongro
     let client_ca_file = file(reader, body, "tls_client_ca_file");
     let require_client_cert = flag(reader, body, "tls_require_and_verify_client_cert");
     let disable_client_certs = flag(reader, body, "tls_disable_client_certs");
-    let min_version = version(reader, body, "tls_min_version").unwrap_or(TlsVersion::Tls12);
+    let min_version = version(reader, body, "tls_min_version");
     let max_version = version(reader, body, "tls_max_version").unwrap_or(TlsVersion::Tls13);
+    // TLS 1.2 is spoken only where somebody asks for it, by either key.
+    let min_version = min_version.unwrap_or(max_version);
     if let Some(Placed { value: true, position }) = disabled {
         if !on_loopback(address) && !accepted {
             let text = format!(

@@ -144,9 +144,14 @@ fn tls_needs_its_files_and_versions_that_are_spoken() {
             .map_err(|mistakes| mistakes.to_string())
     };
     let files = "tls_cert_file = \"c\" tls_key_file = \"k\"";
-    let tls =
-        listener(&format!("{files} tls_min_version = \"tls13\"")).unwrap().config.listeners.remove(0).tls.unwrap();
-    assert_eq!(tls.min_version, TlsVersion::Tls13);
+    let versions = |more: &str| {
+        let tls = listener(&format!("{files} {more}")).unwrap().config.listeners.remove(0).tls.unwrap();
+        (tls.min_version, tls.max_version)
+    };
+    assert_eq!(versions(""), (TlsVersion::Tls13, TlsVersion::Tls13));
+    assert_eq!(versions("tls_min_version = \"tls13\""), (TlsVersion::Tls13, TlsVersion::Tls13));
+    assert_eq!(versions("tls_min_version = \"tls12\""), (TlsVersion::Tls12, TlsVersion::Tls13));
+    assert_eq!(versions("tls_max_version = \"tls12\""), (TlsVersion::Tls12, TlsVersion::Tls12));
     for (more, part) in [
         ("tls_cert_file = \"c\"", "tls_key_file"),
         (&*format!("{files} tls_min_version = \"tls10\""), "RFC 8996"),
