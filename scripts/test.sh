@@ -6,5 +6,5 @@ step "formatting" cargo fmt --all --check
 step "clippy" cargo clippy --locked --profile ci --workspace --all-targets -q -- -D warnings
 step "build" cargo build --locked --profile ci --workspace --bins -q
 step "tokens" scripts/tokens.sh
-step "tests" cargo test --locked --profile ci --workspace -q
+step "tests" cargo test --no-fail-fast --locked --profile ci --workspace -q
 step "make run, once" env ONCE=1 scripts/run.sh

@@ -1,6 +1,7 @@
 //! What happens without a request: devices unseal the store, tokens expire, backends tidy, epochs rise.
 
 use crate::{Live, Server};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use strongroom_mount::{Caller, Ctx};
@@ -13,6 +14,11 @@ const TICKS: u32 = 12;
 
 /// Tries devices until one opens the store, somebody else has, or the server stops.
 pub(crate) async fn unseal_by_devices(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
+    // One at a time: a share that completes its leaf asks again while the start's own may still be waiting.
+    if server.waiting.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let _waiting = Waiting(server.clone());
     let opened = tokio::select! {
         opened = server.custody.wait_for_devices(tokio::time::sleep) => opened,
         _ = stop.wait_for(|stop| *stop) => return,
@@ -21,6 +27,15 @@ pub(crate) async fn unseal_by_devices(server: Arc<Server>, mut stop: watch::Rece
     let change = server.phase.change().await;
     if let Err(error) = server.go_live(&change, barrier).await {
         tracing::error!(detail = error.detail, "the store opened, and cannot be served: {error}");
+    }
+}
+
+/// Somebody waits for devices, until this is dropped.
+struct Waiting(Arc<Server>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.store(false, Ordering::Release);
     }
 }
 

@@ -26,6 +26,7 @@ use custody::Custody;
 use listener::{Certificate, Listener};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use strongroom_clock::Clock;
 use strongroom_keystore::Barrier;
@@ -63,6 +64,10 @@ pub struct Server {
     devices: Vec<Arc<audit::Configured>>,
     /// Counts seals: connections end with the phase in which they were used.
     seals: watch::Sender<u64>,
+    /// Whether somebody waits for devices to open the store.
+    waiting: AtomicBool,
+    /// Becomes true when the server is to end.
+    stopped: watch::Receiver<bool>,
 }
 
 /// A server that is running.
@@ -104,9 +109,18 @@ impl Server {
             ttl: TtlLimits { default: config.default_lease_ttl, max: config.max_lease_ttl },
             dev_root_token,
         });
-        let seals = watch::Sender::new(0);
-        let server = Arc::new(Server { custody, phase: Phase::default(), clock, settings, devices, seals });
         let (stop, stopped) = watch::channel(false);
+        let seals = watch::Sender::new(0);
+        let server = Arc::new(Server {
+            custody,
+            phase: Phase::default(),
+            clock,
+            settings,
+            devices,
+            seals,
+            waiting: AtomicBool::new(false),
+            stopped: stopped.clone(),
+        });
         let (mut addresses, mut urls, mut certificates, mut tasks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for one in &config.listeners {
             let listener = Listener::bind(one).await?;

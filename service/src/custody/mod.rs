@@ -154,7 +154,8 @@ impl Custody {
         self.state.lock().open.is_some()
     }
 
-    /// Whether devices alone could open the store, so that it is worth waiting for them.
+    /// Whether devices, with the custodians who have entered enough shares, could open the store, so that it is worth
+    /// waiting for them.
     pub fn opens_by_devices(&self) -> bool {
         match self.read_sealed() {
             Ok(()) => {}
@@ -162,7 +163,14 @@ impl Custody {
         }
         let state = self.state.lock();
         let tree = state.sealed.as_ref().map(|sealed| &sealed.tree).or(state.open.as_ref().map(|open| &open.tree));
-        tree.is_some_and(|tree| tree.is_satisfied_by_leaves(&|leaf| tree.leaves()[leaf].kind() != Kind::Shamir))
+        let custodians = state.sealed.as_ref().map_or(&[][..], |sealed| &sealed.custodians);
+        let entered = |leaf: &str| custodians.iter().any(|own| own.name() == leaf && own.progress().is_complete());
+        tree.is_some_and(|tree| {
+            tree.is_satisfied_by_leaves(&|leaf| {
+                let leaf = &tree.leaves()[leaf];
+                leaf.kind() != Kind::Shamir || entered(leaf.name())
+            })
+        })
     }
 
     /// Closes an open store: raises the epoch with the devices at hand, then drops every key. Never fails; what could

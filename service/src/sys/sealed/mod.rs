@@ -9,7 +9,7 @@ pub mod unseal;
 
 use crate::custody::Step;
 use crate::request::Head;
-use crate::{Live, Server, custody};
+use crate::{Live, Server, custody, housekeeping};
 use bytes::Bytes;
 use seal_tree::Sight;
 use std::sync::Arc;
@@ -42,8 +42,13 @@ pub(crate) async fn unseal(server: &Arc<Server>, body: Bytes) -> Result<Response
         Ask::Reset => server.custody.reset_shares().await.map_err(refusal)?,
         Ask::Share { key, epoch } => {
             let step = server.custody.enter_share(&key, epoch).await.map_err(refusal)?;
-            if let Step::Unsealed(barrier) = step {
-                server.go_live(&change, barrier).await?;
+            match step {
+                Step::Unsealed(barrier) => server.go_live(&change, barrier).await?,
+                // Enough shares, and a device that is away: it is waited for, so that nobody has to come again.
+                Step::Progress if server.custody.opens_by_devices() => {
+                    tokio::spawn(housekeeping::unseal_by_devices(server.clone(), server.stopped.clone()));
+                }
+                Step::Progress => {}
             }
         }
     }
