@@ -104,7 +104,6 @@ pub(crate) fn leader(server: &Arc<Server>) -> Response {
 impl Server {
     /// The cluster's name for people: the configuration's, or one made of its id.
     pub fn cluster_name(&self, cluster: &[u8; 16]) -> String {
-        let name = || format!("strongroom-cluster-{}", hex::encode(&cluster[..4]));
-        self.settings.cluster_name.clone().unwrap_or_else(name)
+        super::sealed::seal_status::cluster_name(self.settings.cluster_name.as_deref(), *cluster)
     }
 }

@@ -3,8 +3,6 @@
 use crate::custody::SealStatus;
 use strongroom_mount::Object;
 
-/// The version that clients are told.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The date of the build, or of the commit it was built from; empty where the build was not told.
 pub const BUILD_DATE: &str = match option_env!("STRONGROOM_BUILD_DATE") {
     Some(date) => date,
@@ -29,7 +27,7 @@ pub fn answer(status: &SealStatus, place: &Place<'_>) -> Object {
         out.value("n", &status.shares);
         out.value("progress", &status.progress);
         out.string("nonce", &status.nonce);
-        out.string("version", VERSION);
+        out.string("version", crate::sys::VERSION);
         out.string("build_date", BUILD_DATE);
         out.string("commit_date", BUILD_DATE);
         out.value("migration", &false);
