@@ -9,6 +9,7 @@ use http::header::TRANSFER_ENCODING;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::DerefMut;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -186,34 +187,55 @@ async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Refusal> {
     Ok(all.map(BytesMut::freeze).or(first).unwrap_or_default())
 }
 
-/// Runs `work` to its end even when whoever waits for it goes away: what was begun is finished, and audited. Work that
-/// does not have to wait for anything costs no task.
-pub(crate) async fn finish(work: impl Future<Output = Reply> + Send + 'static) -> Reply {
-    let mut work = Some(Box::pin(work));
-    let mut task = None;
-    std::future::poll_fn(move |cx| {
-        if let Some(mut begun) = work.take() {
-            match poll_caught(begun.as_mut(), cx) {
-                Poll::Ready(Ok(reply)) => return Poll::Ready(reply),
-                Poll::Ready(Err(Panicked)) => return Poll::Ready(panicked()),
-                Poll::Pending => task = Some(tokio::spawn(begun)),
-            }
+/// Runs `work` to its end even when whoever waits for it goes away: what was begun is finished, and audited. It runs where
+/// its answer is awaited; only work that nobody awaits any more gets a task of its own.
+pub(crate) fn finish<F: Future<Output = Reply> + Send + 'static>(work: F) -> Finish<F> {
+    Finish { work: Some(Box::pin(work)), begun: false }
+}
+
+/// See [`finish`].
+pub(crate) struct Finish<F: Future<Output = Reply> + Send + 'static> {
+    /// `None` when it has ended.
+    work: Option<Pin<Box<F>>>,
+    begun: bool,
+}
+
+impl<F: Future<Output = Reply> + Send + 'static> Future for Finish<F> {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        self.begun = true;
+        let work = self.work.as_mut().expect("not polled after its end");
+        let reply = match poll_caught(work.as_mut(), cx) {
+            Poll::Ready(Ok(reply)) => reply,
+            Poll::Ready(Err(Panicked)) => panicked(),
+            Poll::Pending => return Poll::Pending,
+        };
+        self.work = None;
+        Poll::Ready(reply)
+    }
+}
+
+impl<F: Future<Output = Reply> + Send + 'static> Drop for Finish<F> {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and everything that waits with it.
+        if self.begun
+            && let Some(work) = self.work.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(Caught(work));
         }
-        // Set above, or on an earlier poll.
-        let task = task.as_mut().expect("the work goes on in a task");
-        Pin::new(task).poll(cx).map(|ended| ended.unwrap_or_else(|_| panicked()))
-    })
-    .await
+    }
 }
 
 /// A future whose panics are values.
-struct Caught<'a, F>(Pin<&'a mut F>);
+struct Caught<P>(P);
 
 /// It panicked; the panic's own text may hold anything, and is not kept.
 pub(crate) struct Panicked;
 
-impl<F: Future> Future for Caught<'_, F> {
-    type Output = Result<F::Output, Panicked>;
+impl<P: DerefMut<Target: Future> + Unpin> Future for Caught<Pin<P>> {
+    type Output = Result<<P::Target as Future>::Output, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         poll_caught(self.0.as_mut(), cx)

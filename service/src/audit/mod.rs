@@ -4,13 +4,15 @@
 //! lies in the store, so that it writes only while unsealed. A line that no device can hold stops its request.
 
 mod entry;
+mod gather;
 mod mask;
 mod sink;
 mod token;
 
 pub use entry::{Answered, Asked, Mounted};
+pub use gather::Offer;
 pub use mask::PREFIX;
-pub use sink::{Offer, Sink};
+pub use sink::Sink;
 
 use entry::{Hand, Line};
 use std::collections::BTreeMap;
@@ -169,19 +171,18 @@ impl Audit {
         let mut held = self.devices.is_empty();
         let mut busy = Vec::new();
         for (device, line) in self.devices.iter().zip(lines) {
-            match device.configured.sink.offer(line.as_bytes()) {
+            match device.configured.sink.offer(line.as_bytes()).await {
                 Offer::Held => held = true,
-                Offer::Busy(done) => busy.push((device, line, done)),
+                Offer::Busy => busy.push((device, line)),
                 Offer::Failed(error) => failed(device, &error),
             }
         }
-        for (device, line, done) in busy {
+        for (device, line) in busy {
             if held {
-                device.configured.sink.abandon(done);
                 failed(device, &std::io::ErrorKind::WouldBlock.into());
                 continue;
             }
-            match device.configured.sink.insist(line.as_bytes(), done).await {
+            match device.configured.sink.insist(line.as_bytes()).await {
                 Ok(()) => held = true,
                 Err(error) => failed(device, &error),
             }
@@ -370,7 +371,7 @@ mod tests {
         let good = Configured::open(&config(&path, &[])).unwrap();
         let full = Configured::open(&config(Path::new("/dev/full"), &[])).unwrap();
         let stuck = Configured::open(&config(&pipe, &[])).unwrap();
-        while matches!(stuck.sink.offer(&[b'x'; 4096]), Offer::Held) {}
+        while matches!(stuck.sink.offer(&[b'\n'; 4096]).await, Offer::Held) {}
         let (id, caller, fields) = (RequestId::next(), caller(), Fields::default());
         let asked = asked(&id, &caller, &fields);
         let start = tokio::time::Instant::now();

@@ -1,13 +1,12 @@
-//! Where audit lines go: a file, opened to append, mode 0600; `stdout`; or another device node. One line is one
-//! `write(2)`, and "held" means that it returned.
+//! Where audit lines go: a file, opened to append, mode 0600; `stdout`; or another device node. "Held" means that the
+//! `write(2)` that a line was in has returned.
 
-use parking_lot::RwLock;
+use super::gather::{Gather, Offer};
+use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long a device that takes nothing is waited for.
@@ -15,13 +14,31 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two attempts at a device that takes nothing.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// One open device. Written to by many requests at once; the kernel keeps lines that are appended whole.
+/// One open device, which many requests write to at once.
 pub struct Sink {
     path: PathBuf,
     mode: u32,
-    file: RwLock<Option<Arc<File>>>,
-    /// Whether the last line stopped in its middle: the next one begins on a line of its own.
-    torn: AtomicBool,
+    gather: Gather,
+    output: Mutex<Output>,
+    /// Whose turn it is to wait for a device that takes nothing.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Output {
+    file: File,
+    /// Where the last bytes stopped.
+    at: At,
+}
+
+/// Where the device's last line stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// At its end.
+    Newline,
+    /// In its middle, and it is given up: the next one begins on a line of its own.
+    Torn,
+    /// In its middle, and somebody waits to go on with it: nobody else writes.
+    Middle,
 }
 
 impl Sink {
@@ -30,9 +47,8 @@ impl Sink {
     /// # Errors
     /// What the system says, with the path.
     pub fn open(path: &Path, mode: u32) -> io::Result<Self> {
-        let sink = Sink { path: path.to_owned(), mode, file: RwLock::new(None), torn: AtomicBool::new(false) };
-        sink.reopen()?;
-        Ok(sink)
+        let output = Mutex::new(Output { file: open_named(path, mode)?, at: At::Newline });
+        Ok(Sink { path: path.to_owned(), mode, gather: Gather::default(), output, turn: tokio::sync::Mutex::default() })
     }
 
     /// Opens the path again, after the file was moved away. The old file serves until the new one is open.
@@ -40,89 +56,83 @@ impl Sink {
     /// # Errors
     /// What the system says, with the path; the old file goes on being used.
     pub fn reopen(&self) -> io::Result<()> {
-        let file = open(&self.path, self.mode)
-            .map_err(|error| io::Error::new(error.kind(), format!("audit file {}: {error}", self.path.display())))?;
-        *self.file.write() = Some(Arc::new(file));
+        let file = open_named(&self.path, self.mode)?;
+        *self.output.lock() = Output { file, at: At::Newline };
         Ok(())
     }
 
-    /// Appends one line, its newline included, without waiting.
-    pub fn offer(&self, line: &[u8]) -> Offer {
-        let Some(file) = self.file.read().clone() else { return Offer::Failed(io::ErrorKind::NotConnected.into()) };
-        if self.torn.swap(false, Ordering::Relaxed)
-            && let Err(error) = (&*file).write_all(b"\n")
-        {
-            self.torn.store(true, Ordering::Relaxed);
-            return Offer::failed(error, 0);
-        }
-        self.write_on(&file, line, 0)
+    /// Appends one line, its newline included, together with those of requests that are served at the same time, without
+    /// waiting for a device that takes nothing.
+    pub async fn offer(&self, line: &[u8]) -> Offer {
+        self.gather.offer(line, |lines| self.output.lock().append(lines)).await
     }
 
-    /// Goes on with a line that was offered, of which `done` bytes are written, and waits for the device: not for ever.
+    /// Appends a line that the device would not take, and waits for the device: not for ever.
     ///
     /// # Errors
     /// The line is not held: the device failed, or took nothing in time.
-    pub async fn insist(&self, line: &[u8], mut done: usize) -> io::Result<()> {
-        let mut waited = Duration::ZERO;
-        loop {
-            let Some(file) = self.file.read().clone() else { return Err(io::ErrorKind::NotConnected.into()) };
-            match self.write_on(&file, line, done) {
-                Offer::Held => return Ok(()),
-                Offer::Failed(error) => return Err(error),
-                Offer::Busy(now_done) => done = now_done,
-            }
-            if waited >= PATIENCE {
-                self.abandon(done);
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            tokio::time::sleep(PAUSE).await;
-            waited += PAUSE;
-        }
-    }
-
-    /// Gives up a line of which `done` bytes are written.
-    pub fn abandon(&self, done: usize) {
-        if done > 0 {
-            self.torn.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn write_on(&self, mut file: &File, line: &[u8], mut done: usize) -> Offer {
-        loop {
-            let error = match file.write(&line[done..]) {
-                Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(written) if done + written == line.len() => return Offer::Held,
-                Ok(written) => {
-                    done += written;
-                    continue;
+    pub async fn insist(&self, line: &[u8]) -> io::Result<()> {
+        let mut done = 0;
+        let patient = tokio::time::timeout(PATIENCE, async {
+            let _turn = self.turn.lock().await;
+            loop {
+                match self.output.lock().go_on(line, &mut done) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            let offer = Offer::failed(error, done);
-            if matches!(offer, Offer::Failed(_)) {
-                self.abandon(done);
+                tokio::time::sleep(PAUSE).await;
             }
-            return offer;
+        });
+        let result = patient.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if result.is_err() && done > 0 {
+            self.output.lock().at = At::Torn;
         }
+        result
     }
 }
 
-/// What became of a line.
-#[derive(Debug)]
-pub enum Offer {
-    /// The device has it.
-    Held,
-    /// The device takes nothing just now; so many bytes of the line are written.
-    Busy(usize),
-    /// The device failed.
-    Failed(io::Error),
+impl Output {
+    /// Appends whole lines: how many bytes the device took, and why not more.
+    fn append(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        if self.at == At::Middle {
+            return (0, Err(io::ErrorKind::WouldBlock.into()));
+        }
+        let mut done = 0;
+        let result = self.write(lines, &mut done);
+        if done > 0 {
+            self.at = if lines[done - 1] == b'\n' { At::Newline } else { At::Torn };
+        }
+        (done, result)
+    }
+
+    /// Goes on with a line of which `done` bytes are written.
+    fn go_on(&mut self, line: &[u8], done: &mut usize) -> io::Result<()> {
+        let result = self.write(line, done);
+        if *done > 0 {
+            self.at = if *done == line.len() { At::Newline } else { At::Middle };
+        }
+        result
+    }
+
+    fn write(&mut self, bytes: &[u8], done: &mut usize) -> io::Result<()> {
+        if self.at == At::Torn {
+            self.file.write_all(b"\n")?;
+            self.at = At::Newline;
+        }
+        while *done < bytes.len() {
+            match self.file.write(&bytes[*done..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => *done += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
-impl Offer {
-    fn failed(error: io::Error, done: usize) -> Self {
-        if error.kind() == io::ErrorKind::WouldBlock { Offer::Busy(done) } else { Offer::Failed(error) }
-    }
+fn open_named(path: &Path, mode: u32) -> io::Result<File> {
+    open(path, mode).map_err(|error| io::Error::new(error.kind(), format!("audit file {}: {error}", path.display())))
 }
 
 fn open(path: &Path, mode: u32) -> io::Result<File> {
@@ -156,7 +166,7 @@ mod tests {
     }
 
     fn append(sink: &Sink, line: &[u8]) {
-        assert!(matches!(sink.offer(line), Offer::Held));
+        assert!(matches!(run(sink.offer(line)), Offer::Held));
     }
 
     #[test]
@@ -202,7 +212,7 @@ mod tests {
     #[test]
     fn a_full_device_is_an_error() {
         let sink = Sink::open(Path::new("/dev/full"), 0o600).unwrap();
-        let Offer::Failed(error) = sink.offer(b"line\n") else { panic!("a full device holds nothing") };
+        let Offer::Failed(error) = run(sink.offer(b"line\n")) else { panic!("a full device holds nothing") };
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 
@@ -215,10 +225,10 @@ mod tests {
         let reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let sink = Sink::open(&path, 0o600).unwrap();
         let line = vec![b'x'; 1 << 20];
-        let Offer::Busy(done) = sink.offer(&line) else { panic!("a pipe has less room") };
-        assert!(done > 0);
+        let offer = run(sink.offer(&line));
+        assert!(matches!(offer, Offer::Busy), "a pipe has less room: {offer:?}");
         // Time is paused, so the two seconds pass at once.
-        let error = run(sink.insist(&line, done)).unwrap_err();
+        let error = run(sink.insist(&line)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         // What was cut short is ended before the next line.
         let mut held = vec![0; 1 << 20];
@@ -226,5 +236,70 @@ mod tests {
         append(&sink, b"next\n");
         let second = std::io::Read::read(&mut &reader, &mut held[first..]).unwrap();
         assert!(held[..first + second].ends_with(b"x\nnext\n"));
+    }
+
+    #[test]
+    fn nobody_writes_into_the_line_of_somebody_who_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let sink = Sink::open(&path, 0o600).unwrap();
+        let (long, short) = ([vec![b'x'; 1 << 18], b"\n".to_vec()].concat(), b"short\n".as_slice());
+        let mut held = Vec::new();
+        run(async {
+            let mut waits = std::pin::pin!(sink.insist(&long));
+            for _ in 0..64 {
+                let once = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx).is_ready()));
+                if once.await {
+                    break;
+                }
+                assert!(matches!(sink.offer(short).await, Offer::Busy));
+                let mut room = vec![0; 1 << 16];
+                let read = std::io::Read::read(&mut reader, &mut room).unwrap();
+                held.extend_from_slice(&room[..read]);
+                tokio::time::advance(PAUSE).await;
+            }
+        });
+        append(&sink, short);
+        let mut room = vec![0; 1 << 16];
+        let read = std::io::Read::read(&mut reader, &mut room).unwrap();
+        held.extend_from_slice(&room[..read]);
+        assert_eq!(held, [long.as_slice(), short].concat());
+    }
+
+    #[test]
+    fn lines_offered_at_once_are_whole_and_all_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.log");
+        let sink = std::sync::Arc::new(Sink::open(&path, 0o600).unwrap());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+        runtime.block_on(async {
+            let all = (0..500).map(|n: usize| {
+                let sink = sink.clone();
+                tokio::spawn(async move {
+                    for round in 0..10 {
+                        let line = format!("{n} {round} {}\n", "y".repeat(n));
+                        assert!(matches!(sink.offer(line.as_bytes()).await, Offer::Held));
+                        let text = std::fs::read(&sink.path).unwrap();
+                        assert!(
+                            round > 0 || n % 100 > 0 || text.windows(line.len()).any(|part| part == line.as_bytes())
+                        );
+                    }
+                })
+            });
+            for one in all.collect::<Vec<_>>() {
+                one.await.unwrap();
+            }
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), 5000);
+        for line in lines {
+            let [n, _, rest] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            assert_eq!(rest.len(), n.parse::<usize>().unwrap());
+        }
     }
 }
