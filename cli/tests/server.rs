@@ -317,6 +317,15 @@ fn every_client_command_does_what_the_stock_one_does() {
 
     assert!(said(&server, root, "operator rotate").contains("Key Term            2"));
     assert_eq!(said(&server, root, "operator key-status -field=term").trim(), "2");
+    assert_eq!(said(&server, root, "operator reencrypt -status -field=state"), "none");
+    let proven: serde_json::Value =
+        serde_json::from_str(&said(&server, root, "operator reencrypt -format=json")).unwrap();
+    assert_eq!((proven["state"].as_str(), proven["term"].as_u64()), (Some("complete"), Some(2)), "{proven}");
+    let proof = &proven["proof"];
+    assert_eq!((proof["rows_under_older_terms"].as_u64(), proof["problems"].as_u64()), (Some(0), Some(0)), "{proven}");
+    assert_eq!(proof["rows_by_term"]["2"], proof["rows"], "{proven}");
+    assert!(proven["resealed"].as_u64() > Some(0) && proven["keyring_terms"] == 1, "{proven}");
+    assert!(said(&server, root, "operator reencrypt -status").contains("Rows Under Older Terms    0"));
     assert!(said(&server, root, "audit list").contains("No audit devices"));
     assert!(said(&server, root, "secrets disable keys").contains("Disabled"));
     let nobody = strongroom(&["token", "lookup"], &[pair("VAULT_ADDR", server.url()), pair("HOME", "/nowhere")], "");

@@ -1,6 +1,6 @@
 //! The unsealed store.
 
-use crate::engine::{Custody, Reencryption, Shared, Verification, Write};
+use crate::engine::{Custody, Reencryption, Shared, TermLimits, Verification, Write};
 use crate::{Batch, Device, DeviceId, Error, Layer, MountId, Reading, Sequence, View};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Barrier {
             term,
             installed: key.created,
             operations: state.head.operations,
-            limit: self.0.0.options.term_operations,
+            limit: self.0.0.limits().operations,
             terms: state.keyring.terms.len(),
         })
     }
@@ -135,6 +135,11 @@ impl Barrier {
     /// A fresh term, under which everything is sealed from now on; what older terms sealed stays readable.
     pub async fn rotate(&self) -> Result<u32, Error> {
         Ok(self.0.0.submit((1, 1024), |draft| draft.rotate()).await?.0)
+    }
+
+    /// Sets when the keyring rotates by itself, until the store is closed; before that [`crate::Options`] say it.
+    pub fn limit_terms(&self, limits: TermLimits) {
+        self.0.0.set_limits(limits);
     }
 
     /// The job that seals anew what older terms have sealed: the one that was begun, or a new one.

@@ -23,7 +23,7 @@ pub use barrier::{Alarm, Barrier, Change, DeviceStatus, Integrity, KeyStatus};
 pub use batch::{Batch, MAX_VALUE};
 pub use cache::Cache;
 pub use engine::answer::wait;
-pub use engine::{Problem, Progress, Reencryption, Verification};
+pub use engine::{Problem, Progress, Reencryption, TermLimits, Verification};
 pub use epoch::{Device, DeviceId, Reading};
 pub use error::{Blame, Error, Layer};
 pub use path::MAX_PATH;

@@ -6,7 +6,9 @@ use common::{CLUSTER, MOUNT, dump, init, options, restored, root, unseal, verify
 use std::time::Duration;
 use strongroom_clock::{Clock, Timestamp};
 use strongroom_keystore::storage::{Fault, Faulty, Op, Storage, Table};
-use strongroom_keystore::{Batch, Change, Device, DeviceId, Error, Init, Layer, Options, Reading, Store, wait};
+use strongroom_keystore::{
+    Batch, Change, Device, DeviceId, Error, Init, Layer, Options, Reading, Store, TermLimits, wait,
+};
 
 fn device(counter: u64) -> Reading {
     Device { id: DeviceId([5; 16]), counter }
@@ -187,13 +189,26 @@ fn terms_rotate_by_hand_by_count_and_by_time() {
     assert_eq!((status.term, status.installed.unix()), (3, 1_800_003_600), "so does age");
     assert_eq!(wait(barrier.rotate()).unwrap(), 4);
     assert_eq!(verify(&barrier).terms.into_iter().collect::<Vec<_>>(), [(1, 10), (2, 1), (3, 1)]);
+    // Limits that are set while it is open count from the next commit on, and no limit is one too.
+    barrier.limit_terms(TermLimits { operations: u64::MAX, age: None });
+    clock.set(Timestamp::from_unix(1_800_999_999));
+    for n in 0..12 {
+        wait(view.put(&format!("r{n}"), b"2")).unwrap();
+    }
+    assert_eq!((barrier.key_status().unwrap().term, barrier.key_status().unwrap().limit), (4, u64::MAX));
+    barrier.limit_terms(TermLimits { operations: u64::MAX, age: Some(Duration::from_secs(86_400)) });
+    wait(view.put("r12", b"2")).unwrap();
+    assert_eq!(barrier.key_status().unwrap().term, 5);
+    barrier.limit_terms(TermLimits { operations: 1, age: None });
+    wait(view.put("r13", b"2")).unwrap();
+    assert_eq!(barrier.key_status().unwrap().term, 6);
     barrier.close();
     // The count is in the head, and so is time: neither goes back with a restart or with the clock.
     let behind = Clock::manual(Timestamp::from_unix(1_700_000_000));
     let store = Store::over(store.storage().clone(), Options { clock: behind.clone(), ..options(10) });
     let barrier = store.unseal(&root(1)).unwrap().confirm(&[]).unwrap().serve(&[]).unwrap();
-    assert_eq!(behind.now().unix(), 1_800_003_600);
-    assert_eq!(barrier.key_status().unwrap().term, 4);
+    assert_eq!(behind.now().unix(), 1_800_999_999);
+    assert_eq!(barrier.key_status().unwrap().term, 6);
 }
 
 #[test]

@@ -66,6 +66,9 @@ pub(crate) async fn raise_epochs(server: Weak<Server>, interval: Option<Duration
 pub(crate) fn keep(live: &Arc<Live>) {
     let (live, gone) = (Arc::downgrade(live), live.gone());
     tokio::spawn(async move {
+        if let Some(live) = live.upgrade() {
+            live.reencryption.resume().await;
+        }
         tokio::pin!(gone);
         let mut round = 0;
         loop {

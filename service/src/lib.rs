@@ -14,6 +14,7 @@ mod notify;
 pub mod operator;
 mod phase;
 mod pipeline;
+mod reencryption;
 pub mod request;
 pub mod respond;
 pub mod sys;
@@ -194,8 +195,9 @@ impl Server {
                 tracing::warn!("sealing without waiting any longer for requests that were admitted before");
             }
             custody.close(barrier).await;
-            drop(change);
+            // Before anybody may open it again: a connection made for that is not one of those that end.
             seals.send_modify(|count| *count += 1);
+            drop(change);
             tracing::info!("sealed");
         })
     }

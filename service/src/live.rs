@@ -3,7 +3,9 @@
 
 use crate::audit::Audit;
 use crate::mounts::{Builtins, Class, Entry, Mounts};
+use crate::reencryption::Reencryptions;
 use crate::sys::System;
+use crate::sys::rotate_config::RotateConfig;
 use crate::{Server, Settings};
 use std::sync::{Arc, Weak};
 use strongroom_auth::{PolicyStore, TokenStore};
@@ -13,7 +15,7 @@ use strongroom_mount::{Auth, Error};
 use tokio::sync::watch;
 
 /// The storage of the server's own: the mount table, policies, the salts of the audit log.
-const SYSTEM: MountId = MountId(*b"__system________");
+pub(crate) const SYSTEM: MountId = MountId(*b"__system________");
 
 /// An unsealed server.
 pub struct Live {
@@ -33,6 +35,8 @@ pub struct Live {
     pub settings: Arc<Settings>,
     /// The server, for the few requests that change its phase.
     pub(crate) server: Weak<Server>,
+    /// The job that seals anew what older terms have sealed.
+    pub(crate) reencryption: Reencryptions,
     /// Moves of mounts since the unseal.
     pub(crate) moves: crate::sys::remount::Moves,
     /// Dropped with all the rest: who seals waits for it.
@@ -68,12 +72,26 @@ impl Live {
         let entries = Mounts::read(&rows).await?;
         let tokens = TokenStore::open(token_storage(&barrier, &entries)?, clock.clone(), settings.ttl).await?;
         let policies = PolicyStore::open(rows.dir("policies"), clock.clone()).await?;
+        RotateConfig::read(&rows).await?.apply(&barrier);
+        let reencryption = Reencryptions::open(&barrier, rows.clone(), clock.clone()).await?;
         let audit = Audit::open(&server.devices, &rows.dir("audit")).await?;
         let system = System::default();
         let builtins = Builtins { system: system.clone(), tokens: tokens.clone(), policies: policies.clone() };
         let mounts = Mounts::open(&barrier, rows, entries, builtins, settings.ttl).await?;
         let (server, alive, moves) = (Arc::downgrade(server), watch::Sender::new(()), Default::default());
-        let live = Arc::new(Live { barrier, mounts, tokens, policies, audit, clock, settings, server, moves, alive });
+        let live = Arc::new(Live {
+            barrier,
+            mounts,
+            tokens,
+            policies,
+            audit,
+            clock,
+            settings,
+            server,
+            reencryption,
+            moves,
+            alive,
+        });
         system.serve(&live);
         Ok(live)
     }

@@ -1,4 +1,6 @@
-//! `operator init|unseal|seal|rotate|key-status|seal-check|hsm …`.
+//! `operator init|unseal|seal|rotate|key-status|reencrypt|seal-check|hsm …`.
+
+mod reencrypt;
 
 use super::connect::{call, client, format, refused, send, success};
 use super::{Command, Failure, Outcome, field, print, server, status, warn};
@@ -64,6 +66,17 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[],
         client: true,
         run: key_status,
+    },
+    Command {
+        words: "operator reencrypt",
+        usage: "[flags]",
+        about: "Seals anew what older terms of the keyring have sealed, and proves that nothing is left under them. Rotate first to leave the current term behind. Waits for the end; exit code 2 if the proof does not hold.",
+        flags: &[
+            switch("status", "Only say how it stands."),
+            switch("detach", "Begin it, and do not wait: the server goes on, over restarts too."),
+        ],
+        client: true,
+        run: reencrypt::run,
     },
     Command {
         words: "operator seal-check",

@@ -73,9 +73,8 @@ impl<'a> Draft<'a> {
             base,
         };
         let age = shared.options.clock.now().since(draft.keyring.current().1.created);
-        if draft.head.operations >= shared.options.term_operations
-            || shared.options.term_age.is_some_and(|most| age >= most)
-        {
+        let limits = shared.limits();
+        if draft.head.operations >= limits.operations || limits.age.is_some_and(|most| age >= most) {
             draft.rotate()?;
         }
         Ok(draft)

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) storage: Storage,
     fence: Fence,
     pub(crate) options: Options,
+    /// When a term is replaced: those of `options` until somebody sets others.
+    limits: Mutex<TermLimits>,
     /// `None` once sealed, so that the keys go even while a handle is held.
     state: RwLock<Option<Arc<State>>>,
     /// Held while a commit is made and published, and for the second look of a reader that would raise an alarm.
@@ -109,6 +111,15 @@ pub(crate) struct Alarms {
     pub(crate) latest: VecDeque<(Timestamp, Error)>,
 }
 
+/// When the keyring rotates by itself, at the next commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TermLimits {
+    /// Rows sealed under one term; [`u64::MAX`] never.
+    pub operations: u64,
+    /// A term's age; `None` never.
+    pub age: Option<std::time::Duration>,
+}
+
 /// The right to write to a store: there is one at a time in a process.
 pub(crate) struct Writer {
     /// Who holds it; zero: nobody.
@@ -142,6 +153,7 @@ impl Shared {
         Ok(Arc::new(Shared {
             fence: storage.lead()?,
             storage,
+            limits: Mutex::new(TermLimits { operations: options.term_operations, age: options.term_age }),
             options,
             state: RwLock::new(Some(Arc::new(state))),
             commit: Mutex::new(()),
@@ -181,6 +193,16 @@ impl Shared {
         self.rows.iter().for_each(|shard| *shard.lock() = Generations::new(ROW_CACHE / ROW_SHARDS));
         *self.lists.lock() = Generations::new(LIST_CACHE);
         self.writer.release();
+    }
+
+    /// When a term is replaced.
+    pub(crate) fn limits(&self) -> TermLimits {
+        *self.limits.lock()
+    }
+
+    /// Sets when a term is replaced, until the store is closed.
+    pub(crate) fn set_limits(&self, limits: TermLimits) {
+        *self.limits.lock() = limits;
     }
 
     /// Which opening of the store this is: no two in a process have the same.

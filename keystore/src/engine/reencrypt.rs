@@ -37,7 +37,7 @@ pub struct Reencryption {
 }
 
 impl Progress {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT, self.next.is_some().into()];
         out.extend(self.next.unwrap_or(RowKey::FIRST).0);
         out.extend(self.term.to_be_bytes());
@@ -46,7 +46,7 @@ impl Progress {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Option<Progress> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Progress> {
         let mut fields = crate::format::Fields(bytes);
         let (format, more, next) = (fields.u8().ok()?, fields.u8().ok()?, RowKey(fields.array().ok()?));
         let progress = Progress {

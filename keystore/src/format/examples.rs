@@ -89,3 +89,14 @@ fn the_register_of_the_document_decodes() {
     assert_eq!(register::Register::decode(&bytes), Ok(register::Register([("expression".into(), mac)].into())));
     assert_eq!(register::digest(&index(), &CLUSTER, &bytes)[..], block(document, "register-mac"));
 }
+
+#[test]
+fn the_progress_of_the_document_decodes() {
+    let document = include_str!("../../../docs/formats/reencryption.md");
+    let progress = crate::Progress { term: 2, seen: 128, resealed: 127, next: Some(RowKey([0x50; 32])) };
+    assert_eq!(progress.encode(), block(document, "progress"));
+    assert_eq!(crate::Progress::decode(&block(document, "progress")), Some(progress));
+    for length in 0..53 {
+        assert_eq!(crate::Progress::decode(&block(document, "progress")[..length]), None);
+    }
+}

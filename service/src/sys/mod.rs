@@ -9,8 +9,10 @@ mod integrity;
 mod mounts;
 mod openapi;
 mod policies;
+mod reencrypt;
 pub(crate) mod remount;
 mod rotate;
+pub(crate) mod rotate_config;
 mod seal;
 pub mod sealed;
 pub mod standing;
@@ -40,7 +42,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) request: &'a Request,
 }
 
-static ROUTES: [Route; 31] = [
+static ROUTES: [Route; 34] = [
     mounts::LIST,
     mounts::MOUNT,
     auth::LIST,
@@ -59,6 +61,9 @@ static ROUTES: [Route; 31] = [
     rotate::ROTATE,
     rotate::KEYRING,
     rotate::KEY_STATUS,
+    rotate_config::CONFIG,
+    rotate_config::KEYRING_CONFIG,
+    reencrypt::REENCRYPT,
     integrity::STATUS,
     integrity::VERIFY,
     openapi::OPENAPI,
@@ -105,6 +110,8 @@ impl System {
             "version-history" => Ok(seal::version_history(&scope)),
             "rotate" | "rotate/keyring" => rotate::rotate(&scope).await,
             "key-status" => rotate::key_status(&scope),
+            "rotate/config" | "rotate/keyring/config" => rotate_config::config(&scope).await,
+            "reencrypt" => reencrypt::reencrypt(&scope).await,
             "integrity" => integrity::status(&scope),
             "integrity/verify" => integrity::verify(&scope).await,
             "internal/specs/openapi" => openapi::openapi(&scope).await,

@@ -83,3 +83,48 @@ async fn nothing_happens_when_no_device_can_hold_the_entry() {
     assert_eq!(stand.call("GET", "sys/health", "", None).await.status, 200);
     stand.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn re_encryption_and_automatic_rotation_need_sudo_and_answer_as_documented() {
+    let stand = Stand::unsealed("").await;
+    let weak = stand.token("weak", "path \"sys/re*\" { capabilities = [\"read\", \"update\"] }").await;
+    for (method, path) in [("GET", "sys/reencrypt"), ("POST", "sys/reencrypt"), ("GET", "sys/rotate/config")] {
+        assert_eq!(stand.call(method, path, &weak, None).await.status, 403, "{method} {path}");
+    }
+    assert_eq!(stand.root("GET", "sys/reencrypt", None).await.json()["data"]["state"], "none");
+    assert_eq!(stand.root("POST", "sys/rotate", None).await.status, 204);
+    let begun = stand.root("POST", "sys/reencrypt", None).await.json();
+    assert_eq!(begun["data"]["term"], 2, "{begun}");
+    let ended = loop {
+        let data = stand.root("GET", "sys/reencrypt", None).await.json()["data"].clone();
+        if !matches!(data["state"].as_str(), Some("sealing" | "proving")) {
+            break data;
+        }
+    };
+    assert_eq!(
+        (&ended["state"], &ended["proof"]["rows_under_older_terms"]),
+        (&json!("complete"), &json!(0)),
+        "{ended}"
+    );
+    assert_eq!(ended["keyring_terms"], 1);
+
+    // What was set counts at once, and after a restart.
+    for body in [json!({"interval": "23h"}), json!({"max_operations": 999_999}), json!({"max_operations": -1})] {
+        assert_eq!(stand.root("POST", "sys/rotate/config", Some(body)).await.status, 400);
+    }
+    let set = json!({"max_operations": 1_000_000, "interval": "48h"});
+    assert_eq!(stand.root("POST", "sys/rotate/keyring/config", Some(set)).await.status, 204);
+    assert_eq!(stand.root("POST", "sys/rotate/config", Some(json!({"enabled": true}))).await.status, 204);
+    let limit = || stand.running.server().phase.live().unwrap().barrier.key_status().unwrap().limit;
+    assert_eq!(limit(), 1_000_000);
+    assert_eq!(stand.root("PUT", "sys/seal", None).await.status, 204);
+    drop(stand.running.server().phase.change().await);
+    stand.unseal().await;
+    assert_eq!(limit(), 1_000_000);
+    let read = stand.root("GET", "sys/rotate/config", None).await.json()["data"].clone();
+    assert_eq!(read, json!({"enabled": true, "interval": "48h0m0s", "max_operations": 1_000_000}));
+    assert_eq!(stand.root("POST", "sys/rotate/config", Some(json!({"enabled": false}))).await.status, 204);
+    assert_eq!(limit(), u64::MAX);
+    assert_eq!(stand.root("GET", "sys/reencrypt", None).await.json()["data"]["state"], "complete");
+    stand.running.stop().await;
+}
