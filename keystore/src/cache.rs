@@ -3,6 +3,8 @@
 use crate::generations::Generations;
 use crate::{Error, MountId, Version, View};
 use parking_lot::Mutex;
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Decoded rows, and proven absences, kept by the caller: invalidated by commit, never by time.
@@ -15,7 +17,71 @@ pub struct Cache<T> {
 
 type Shard<T> = Mutex<Generations<Place, Entry<T>>>;
 
-type Place = (MountId, String);
+/// Which row: the mount, the view's directory in it, and the path in that.
+struct Place(MountId, Box<str>, Box<str>);
+
+/// A place that is looked for, and costs no copy.
+#[derive(Clone, Copy)]
+struct Sought<'a>(MountId, &'a str, &'a str);
+
+/// What a [`Place`] and a [`Sought`] have in common, so that one finds the other.
+trait Named {
+    fn sought(&self) -> Sought<'_>;
+}
+
+impl Named for Place {
+    fn sought(&self) -> Sought<'_> {
+        Sought(self.0, &self.1, &self.2)
+    }
+}
+
+impl Named for Sought<'_> {
+    fn sought(&self) -> Sought<'_> {
+        *self
+    }
+}
+
+impl Hash for dyn Named + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Sought(mount, directory, path) = self.sought();
+        (mount, directory, path).hash(state);
+    }
+}
+
+impl PartialEq for dyn Named + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        let (Sought(mount, directory, path), other) = (self.sought(), other.sought());
+        (path, directory, mount) == (other.2, other.1, other.0)
+    }
+}
+
+impl Eq for dyn Named + '_ {}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self as &dyn Named).hash(state);
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self as &dyn Named == other as &dyn Named
+    }
+}
+
+impl Eq for Place {}
+
+impl Clone for Place {
+    fn clone(&self) -> Self {
+        Place(self.0, self.1.clone(), self.2.clone())
+    }
+}
+
+impl<'a> Borrow<dyn Named + 'a> for Place {
+    fn borrow(&self) -> &(dyn Named + 'a) {
+        self
+    }
+}
 
 struct Entry<T> {
     /// Which store this was read from, so that a cache that outlives a seal answers nothing of before.
@@ -48,9 +114,9 @@ impl<T> Cache<T> {
         decode: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<Option<Arc<T>>, E> {
         let store = view.inner().shared();
-        let place = (view.mount(), view.row(path)?);
-        let held = &self.shards[shard_of(&place)];
-        let entry = held.lock().get(&place);
+        let sought = Sought(view.mount(), view.prefix(), path);
+        let held = &self.shards[shard_of(path)];
+        let entry = held.lock().get(&sought as &dyn Named);
         if let Some(entry) = &entry
             && entry.store == store.id()
             && store.counter(entry.shard) == entry.counter
@@ -58,10 +124,11 @@ impl<T> Cache<T> {
         {
             return Ok(entry.value.clone());
         }
-        let shard = store.shard(&store.key(place.0, &place.1)?);
+        let row_path = view.row(path)?;
+        let shard = store.shard(&store.key(view.mount(), &row_path)?);
         // The counter is read before the row: a commit in between makes the entry stale, never wrongly fresh.
         let counter = store.counter(shard);
-        let row = store.get(place.0, &place.1)?;
+        let row = store.get(view.mount(), &row_path)?;
         let version = row.as_ref().map(|row| row.version);
         let value = match (entry, row) {
             (Some(entry), _) if entry.store == store.id() && entry.version == version => entry.value,
@@ -69,12 +136,13 @@ impl<T> Cache<T> {
             (_, None) => None,
         };
         let entry = Entry { store: store.id(), shard, counter, version, value: value.clone() };
-        held.lock().insert(place, entry, 1);
+        held.lock().insert(Place(sought.0, sought.1.into(), sought.2.into()), entry, 1);
         Ok(value)
     }
 }
 
-fn shard_of(place: &Place) -> usize {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(place) as usize % SHARDS
+/// Spreads rows over the shards by the end of their path; what falls together costs no more than a full shard.
+fn shard_of(path: &str) -> usize {
+    let sum = path.bytes().rev().take(8).fold(path.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    sum % SHARDS
 }

@@ -96,6 +96,10 @@ impl View {
     }
 
     /// The whole path of a row inside the mount.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     pub(crate) fn row(&self, path: &str) -> Result<String, Error> {
         path::check(path)?;
         let full = path::join(&self.prefix, path);

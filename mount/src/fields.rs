@@ -43,13 +43,13 @@ impl Fields {
         let entries = {
             let start = text.as_ptr() as usize;
             let held: Top<'_> = serde_json::from_slice(&text).map_err(|error| undecodable(trimmed, &error))?;
-            held.0
-                .into_iter()
-                .map(|(name, value)| {
-                    let at = value.get().as_ptr() as usize - start;
-                    Entry { name: name.into_owned(), value: Value::Json(at..at + value.get().len()) }
-                })
-                .collect()
+            // Room for what the path holds, too.
+            let mut entries = Vec::with_capacity(held.0.len() + 2);
+            entries.extend(held.0.into_iter().map(|(name, value)| {
+                let at = value.get().as_ptr() as usize - start;
+                Entry { name: name.into_owned(), value: Value::Json(at..at + value.get().len()) }
+            }));
+            entries
         };
         Ok(Fields { text, entries })
     }

@@ -56,7 +56,10 @@ impl Edge {
             Err(refusal) => return refused(&refusal),
         };
         let uri = &parts.uri;
-        let reply = match Head::parse(&parts.method, uri.path(), uri.query(), &parts.headers, remote) {
+        let head = Head::parse(&parts.method, uri.path(), uri.query(), &parts.headers, remote);
+        // Headers and small bodies point into the connection's buffer, which is used again once they are gone.
+        drop(parts);
+        let reply = match head {
             Ok(Some(head)) => pipeline::conduct(&self.server, head, Upload { body, limits: self.limits }).await,
             Ok(None) => Reply::refusal(&Refusal::bare(404)),
             Err(refusal) => refused(&refusal),
@@ -150,6 +153,9 @@ impl Upload {
 /// What all bodies that are being read may hold together, in KiB.
 static ROOM: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(256 << 10);
 
+/// A body of so many bytes is copied out of the connection's buffer.
+const SMALL: usize = 1024;
+
 async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Refusal> {
     // Given back when the body is whole: slow senders cannot fill the memory together.
     let mut taken: Option<tokio::sync::SemaphorePermit<'static>> = None;
@@ -184,6 +190,7 @@ async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Refusal> {
             }
         }
     }
+    let first = first.map(|first| if first.len() <= SMALL { Bytes::copy_from_slice(&first) } else { first });
     Ok(all.map(BytesMut::freeze).or(first).unwrap_or_default())
 }
 

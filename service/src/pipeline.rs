@@ -9,6 +9,7 @@ use crate::respond::{Refusal, Reply, error_text};
 use crate::sys::{help, standing};
 use crate::{Live, Server};
 use bytes::Bytes;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -76,8 +77,8 @@ async fn act(
 /// Where a path leads.
 struct Place {
     mount: Option<Arc<Mount>>,
-    /// The path below the mount; that of a list has no slash at its end.
-    below: String,
+    /// Where in the request's path the path below the mount lies; that of a list has no slash at its end.
+    below: Range<usize>,
     route: Option<Placed>,
 }
 
@@ -85,13 +86,14 @@ struct Place {
 struct Placed {
     index: usize,
     route: &'static Route,
-    captures: Vec<(&'static str, String)>,
+    /// Where in the request's path each capture lies.
+    captures: Vec<(&'static str, Range<usize>)>,
 }
 
 impl Place {
     fn resolve(live: &Live, head: &Head) -> Place {
         let Some((mount, below)) = live.mounts.find(head.path.as_str()) else {
-            return Place { mount: None, below: String::new(), route: None };
+            return Place { mount: None, below: 0..0, route: None };
         };
         let below = match head.verb {
             Verb::List | Verb::Scan => below.strip_suffix('/').unwrap_or(below),
@@ -100,9 +102,13 @@ impl Place {
         let route = mount.router.find(below).map(|found| Placed {
             index: found.index,
             route: found.route,
-            captures: found.captures.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
+            captures: found
+                .captures
+                .into_iter()
+                .map(|(name, value)| (name, within(head.path.as_str(), value)))
+                .collect(),
         });
-        Place { below: below.to_owned(), mount: Some(mount), route }
+        Place { below: within(head.path.as_str(), below), mount: Some(mount), route }
     }
 
     /// What the route offers for the operation.
@@ -131,6 +137,12 @@ impl Place {
             own_data: self.route.as_ref().is_some_and(|placed| placed.route.open),
         })
     }
+}
+
+/// Where `part`, which was cut out of `whole`, lies in it.
+fn within(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
 }
 
 /// Who asks. A token that is not valid is nobody's.
@@ -219,16 +231,23 @@ async fn authorise(
     input: Input,
 ) -> (Case, Result<Leave, Error>) {
     let remote = Some(head.remote.ip());
-    let mut case =
-        Case { operation, caller: Caller::nobody(remote), request: None, fields: None, replaced: Vec::new() };
+    let presented = match &place.mount {
+        Some(mount) if mount.entry.kind == "token" => head.token.as_ref().map(|id| Arc::new(Presented::new(id))),
+        _ => None,
+    };
+    let caller = match &who.token {
+        Some((token, acl)) => token.caller(remote, acl.is_root(), presented),
+        None => Caller::nobody(remote),
+    };
+    let mut case = Case { operation, caller, request: None, fields: None, replaced: Vec::new() };
     let unreadable = match input {
         Input::Read(fields) => {
-            case.put(place, fields);
+            case.put(head, place, fields);
             None
         }
         Input::Unreadable(error) => Some(error),
     };
-    let Some((token, acl)) = &who.token else {
+    let Some((_, acl)) = &who.token else {
         if who.open {
             let judged = unreadable.map_or_else(|| possible(head, place, operation), Err);
             return (case, judged);
@@ -236,11 +255,6 @@ async fn authorise(
         // One text for no token and for one that is not valid.
         return (case, Err(Error { framed: false, ..Error::denied() }));
     };
-    let presented = match &place.mount {
-        Some(mount) if mount.entry.kind == "token" => head.token.as_ref().map(|id| Arc::new(Presented::new(id))),
-        _ => None,
-    };
-    case.caller = token.caller(remote, acl.is_root(), presented);
     if who.open {
         let judged = unreadable.map_or_else(|| possible(head, place, operation), Err);
         return (case, judged);
@@ -271,18 +285,23 @@ async fn authorise(
 
 impl Case {
     /// Puts the captures of the path among the parameters.
-    fn put(&mut self, place: &Place, mut fields: Fields) {
+    fn put(&mut self, head: &Head, place: &Place, mut fields: Fields) {
         let Some(placed) = &place.route else {
             self.fields = Some(fields);
             return;
         };
-        for (name, value) in &placed.captures {
-            if fields.capture(name, value) {
+        let path = head.path.as_str();
+        for (name, at) in &placed.captures {
+            if fields.capture(name, &path[at.clone()]) {
                 self.replaced.push(name);
             }
         }
-        self.request =
-            Some(Request { operation: self.operation, route: placed.index, path: place.below.clone(), fields });
+        self.request = Some(Request {
+            operation: self.operation,
+            route: placed.index,
+            path: path[place.below.clone()].to_owned(),
+            fields,
+        });
     }
 
     fn call_it(&mut self, operation: Operation) {

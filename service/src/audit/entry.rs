@@ -3,6 +3,7 @@
 //! The request's line and the response's share all but a few bytes, so the buffer of the first becomes the second.
 
 use super::mask::{Plain, mask_json, mask_text};
+use super::spare;
 use super::token::Signature;
 use crate::request::RequestId;
 use crate::respond::{number, strings};
@@ -151,13 +152,23 @@ pub(super) struct Line {
     buffer: Vec<u8>,
     /// Where what only the request's line says begins.
     shared_end: usize,
+    /// Whether it holds secrets as they are: `log_raw`.
+    raw: bool,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.raw {
+            spare::give(std::mem::take(&mut self.buffer));
+        }
+    }
 }
 
 impl Line {
     /// The request's line.
     pub(super) fn asked(hand: &Hand<'_>, signature: &Signature, asked: &Asked<'_>) -> Line {
         let body = asked.fields.map_or(0, |fields| fields.body().len().min(4096));
-        let mut buffer = Vec::with_capacity(1024 + body + signature.auth.len() + signature.request.len());
+        let mut buffer = spare::take(1024 + body + signature.auth.len() + signature.request.len());
         buffer.resize(SLACK + TYPE_AT, b' ');
         buffer.extend_from_slice(b"request\",\"auth\":");
         buffer.extend_from_slice(&signature.auth);
@@ -186,7 +197,7 @@ impl Line {
             number(&mut buffer, asked.wrap_ttl);
         }
         buffer.push(b'}');
-        let mut line = Line { shared_end: buffer.len(), buffer };
+        let mut line = Line { shared_end: buffer.len(), buffer, raw: hand.raw };
         line.start(SLACK, asked.time);
         line.end(asked.error);
         line

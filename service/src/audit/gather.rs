@@ -15,6 +15,8 @@ use std::task::{Poll, Waker};
 const SHARDS: usize = 16;
 /// A batch of so many bytes takes no more lines.
 const FULL: usize = 256 << 10;
+/// Room that is set aside for a batch at most.
+const USUAL: usize = 64 << 10;
 
 /// What became of bytes that a device was offered.
 #[derive(Debug)]
@@ -34,7 +36,6 @@ pub(super) struct Gather {
 }
 
 /// Lines that are written together.
-#[derive(Default)]
 struct Batch(Mutex<State>);
 
 #[derive(Default)]
@@ -80,6 +81,7 @@ impl Gather {
         tokio::task::yield_now().await;
         leave(shard, &batch);
         let lines = batch.close();
+        shard.last.store(lines.len(), Ordering::Relaxed);
         let (done, result) = write(&lines);
         owed.outcome = match result {
             Ok(()) => Outcome::Held,
@@ -127,24 +129,30 @@ enum Place {
     Opened(Arc<Batch>),
 }
 
-type Shard = Mutex<Option<Arc<Batch>>>;
+#[derive(Default)]
+struct Shard {
+    open: Mutex<Option<Arc<Batch>>>,
+    /// Bytes of the last batch: the next one is likely to be as large.
+    last: AtomicUsize,
+}
 
 fn join(shard: &Shard, line: &[u8]) -> Place {
-    let mut open = shard.lock();
+    let mut open = shard.open.lock();
     if let Some(batch) = &*open
         && let Some(start) = batch.join(line)
     {
         return Place::Joined(batch.clone(), start);
     }
-    let batch = Arc::new(Batch::default());
-    batch.0.lock().lines.extend_from_slice(line);
+    let mut lines = Vec::with_capacity(line.len().max(shard.last.load(Ordering::Relaxed).min(USUAL)));
+    lines.extend_from_slice(line);
+    let batch = Arc::new(Batch(Mutex::new(State { lines, ..State::default() })));
     *open = Some(batch.clone());
     Place::Opened(batch)
 }
 
 /// Nobody joins it any more.
 fn leave(shard: &Shard, batch: &Arc<Batch>) {
-    let mut open = shard.lock();
+    let mut open = shard.open.lock();
     if open.as_ref().is_some_and(|now| Arc::ptr_eq(now, batch)) {
         *open = None;
     }

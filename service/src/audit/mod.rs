@@ -7,6 +7,7 @@ mod entry;
 mod gather;
 mod mask;
 mod sink;
+mod spare;
 mod token;
 
 pub use entry::{Answered, Asked, Mounted};

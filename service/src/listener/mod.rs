@@ -141,6 +141,7 @@ impl Ends {
     /// Returns when the server stops or is sealed.
     async fn come(&mut self) {
         tokio::select! {
+            biased;
             _ = self.stop.wait_for(|stop| *stop) => {}
             _ = self.seals.changed() => {}
         }
