@@ -24,5 +24,5 @@ fn main() {
         // An argument that is not UTF-8 is a path at most, and none of ours is.
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    strongroom_secret::process::leave(commands::run(arguments))
+    strongroom_service::operator::leave(commands::run(arguments))
 }

@@ -156,6 +156,17 @@ fn tracked() -> Vec<(PathBuf, String)> {
     names.filter_map(|name| Some((name.into(), std::fs::read_to_string(root().join(name)).ok()?))).collect()
 }
 
+/// Where unsafe code may stand: the edges to vendors' libraries, secret pages and the allocator, the module's RSA (decision
+/// 0020), the shim that is a library itself, and the proof that shares need no system.
+const UNSAFE: &[&str] = &[
+    "hsm/src/pkcs11",
+    "secret/src/page.rs",
+    "secret/src/allocator.rs",
+    "secret/src/rsa.rs",
+    "hw-tests/shim",
+    "unseal/no_std",
+];
+
 #[test]
 fn unsafe_code_stands_only_where_it_may() {
     let files = tracked();
@@ -164,15 +175,8 @@ fn unsafe_code_stands_only_where_it_may() {
             let code = line.split("//").next().unwrap_or_default();
             code.contains("unsafe ") && !code.contains("unsafe_code") && !code.contains('"')
         });
-        let place = path.components().next().and_then(|first| first.as_os_str().to_str()).unwrap_or_default();
-        assert!(
-            !uses || ["hsm", "secret", "hw-tests", "unseal"].contains(&place),
-            "{} holds unsafe code",
-            path.display()
-        );
-        if uses && place == "unseal" {
-            assert!(path.starts_with("unseal/no_std"), "{}: only the no_std proof may", path.display());
-        }
+        let may = UNSAFE.iter().any(|place| path.starts_with(place));
+        assert!(!uses || may, "{} holds unsafe code", path.display());
     }
 }
 

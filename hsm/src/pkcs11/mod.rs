@@ -7,12 +7,14 @@ mod connection;
 mod counter;
 mod fault;
 mod keys;
+mod leave;
 mod library;
 mod proving;
 mod raw;
 mod sealing;
 mod slots;
 
+pub use leave::leave;
 pub use slots::{SlotInfo, list_slots};
 
 use crate::config::Pkcs11Config;
