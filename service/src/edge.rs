@@ -1,11 +1,12 @@
 //! The edge between HTTP and the pipeline: what a listener adds, requests that are refused before there is one, panics.
 
+use crate::config::{Config, Redact, ResponseHeaders};
 use crate::request::Head;
 use crate::respond::{Refusal, Reply};
 use crate::{Server, config, listener, pipeline};
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use std::net::{IpAddr, SocketAddr};
@@ -15,31 +16,43 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::{Instant, Sleep};
 
 /// One listener's way to the pipeline.
 pub(crate) struct Edge {
     server: Arc<Server>,
     proxies: Vec<Network>,
     require_header: bool,
+    redact: Redact,
+    headers: ResponseHeaders,
     limits: Limits,
 }
 
-/// How much a body may be, and how long it may take.
+/// How much a body may be, how long it may take, and how long its whole request.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) bytes: u64,
     pub(crate) time: Duration,
+    pub(crate) request: Duration,
 }
 
 impl Edge {
     /// # Errors
     /// A proxy's address that is none; the configuration has checked them.
-    pub(crate) fn new(server: Arc<Server>, config: &config::Listener) -> Result<Self, String> {
+    pub(crate) fn new(server: Arc<Server>, all: &Config, config: &config::Listener) -> Result<Self, String> {
         let proxies = config.forwarded_for.iter().map(|text| Network::parse(text)).collect::<Option<_>>();
         let proxies = proxies.ok_or("x_forwarded_for_authorized_addrs holds what is no address")?;
         let time = if config.read_timeout.is_zero() { Duration::from_secs(30) } else { config.read_timeout };
-        let limits = Limits { bytes: config.max_request_size, time };
-        Ok(Edge { server, proxies, require_header: config.require_request_header, limits })
+        let request = config.max_request_duration.unwrap_or(all.max_request_duration);
+        let limits = Limits { bytes: config.max_request_size, time, request };
+        let mut headers = config.response_headers.clone();
+        if all.enable_response_header_hostname
+            && let Some(name) = hostname()
+        {
+            headers = headers.and(HeaderName::from_static("x-vault-hostname"), name);
+        }
+        let (require_header, redact) = (config.require_request_header, config.redact);
+        Ok(Edge { server, proxies, require_header, redact, headers, limits })
     }
 
     async fn serve(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Reply {
@@ -60,12 +73,15 @@ impl Edge {
         // Headers and small bodies point into the connection's buffer, which is used again once they are gone.
         drop(parts);
         let reply = match head {
-            Ok(Some(head)) => pipeline::conduct(&self.server, head, Upload { body, limits: self.limits }).await,
+            Ok(Some(mut head)) => {
+                head.redact = self.redact;
+                pipeline::conduct(&self.server, head, Upload { begun: Instant::now(), body, limits: self.limits }).await
+            }
             Ok(None) => Reply::refusal(&Refusal::bare(404)),
             Err(refusal) => refused(&refusal),
         };
-        // How long a chunked body was is something that a proxy in front may see otherwise, all the more where a length
-        // stood beside it: nothing follows it on its connection (RFC 9112, 6.1).
+        // How long a chunked body was is something that a proxy in front may see otherwise: nothing follows it on its
+        // connection. The listener counts on this.
         if chunked { reply.closing() } else { reply }
     }
 
@@ -109,8 +125,18 @@ impl listener::Handler for Edge {
             Ok(reply) => reply,
             Err(Panicked) => panicked(),
         };
-        reply.into_http()
+        let mut response = reply.into_http();
+        if !self.headers.is_empty() {
+            self.headers.add(response.status().as_u16(), response.headers_mut());
+        }
+        response
     }
+}
+
+/// This machine's name, where it can stand in a header.
+fn hostname() -> Option<HeaderValue> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    HeaderValue::from_str(name.trim()).ok()
 }
 
 fn refused(refusal: &Refusal) -> Reply {
@@ -125,28 +151,90 @@ fn panicked() -> Reply {
 
 /// A body that is still to be read.
 pub(crate) struct Upload {
+    begun: Instant,
     body: Incoming,
     limits: Limits,
 }
 
+/// A body that is not larger is read, when it comes at once, of whoever sends it: what was tried is in the audit log then.
+const LOGGED: u64 = 16 << 10;
+/// A body that takes longer did not come at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// How long a body that is on its way may still take when the server stops.
+const PARTING: Duration = Duration::from_secs(2);
+/// Begins as clients know it.
+const OVERRUN: &str =
+    "context deadline exceeded: the request took longer than max_request_duration; it may still be done";
+
 impl Upload {
-    /// All of it.
+    /// The one timer of the request, which costs most when it is set: it rings when a body did not come at once, and is
+    /// only put off after that.
+    pub(crate) fn timer(&self) -> Sleep {
+        tokio::time::sleep_until(self.begun + AT_ONCE)
+    }
+
+    /// When the whole request has taken too long.
+    pub(crate) fn end(&self) -> Instant {
+        self.begun + self.limits.request
+    }
+
+    /// All of it. `None` when it is large or slow and not `wanted`: its sender will be refused without it.
     ///
     /// # Errors
     /// 413 when it is too large, which is known early where it says its length; 408 when it takes too long; 400 when it
-    /// breaks off.
-    pub(crate) async fn read(self, at_most: u64) -> Result<Bytes, Refusal> {
+    /// breaks off; 503 when the whole request takes too long, and when the server stops.
+    pub(crate) async fn read(
+        self,
+        server: &Server,
+        mut timer: Pin<&mut Sleep>,
+        at_most: u64,
+        wanted: impl Fn() -> bool,
+    ) -> Result<Option<Bytes>, Refusal> {
         let limit = self.limits.bytes.min(at_most);
         if self.body.is_end_stream() {
-            return Ok(Bytes::new());
+            return Ok(Some(Bytes::new()));
         }
-        if self.body.size_hint().lower() > limit {
+        let size = self.body.size_hint();
+        if size.upper().is_none_or(|size| size > LOGGED) && !wanted() {
+            return Ok(None);
+        }
+        if size.lower() > limit {
             return Err(Refusal::too_large());
         }
-        match tokio::time::timeout(self.limits.time, collect(self.body, limit)).await {
-            Ok(read) => read,
-            Err(_) => Err(Refusal::text(408, "the request body took too long")),
+        let (whole, time) = (self.limits.request, self.limits.time);
+        let late = async {
+            timer.as_mut().await;
+            if !wanted() {
+                return Ok(None);
+            }
+            timer.as_mut().reset(self.begun + time.min(whole));
+            let mut stopped = server.stopped.clone();
+            tokio::select! {
+                () = timer => Err(match time < whole {
+                    true => Refusal::text(408, "the request body took too long"),
+                    false => Refusal::text(503, OVERRUN),
+                }),
+                () = async {
+                    // Its sender goes away when the server does.
+                    let _ = stopped.wait_for(|stopped| *stopped).await;
+                    tokio::time::sleep(PARTING).await;
+                } => Err(Refusal::text(503, "the server is stopping")),
+            }
+        };
+        tokio::select! {
+            biased;
+            read = collect(self.body, limit) => read.map(Some),
+            late = late => late,
         }
+    }
+}
+
+/// What `work` answers, or when `timer` rings, that it takes too long.
+pub(crate) async fn limit(timer: Pin<&mut Sleep>, work: impl Future<Output = Reply>) -> Reply {
+    tokio::select! {
+        biased;
+        reply = work => reply,
+        () = timer => Reply::refusal(&Refusal::text(503, OVERRUN)),
     }
 }
 

@@ -129,7 +129,7 @@ impl Server {
             urls.push(format!("{}://{address}", if listener.certificate().is_some() { "https" } else { "http" }));
             addresses.push(address);
             certificates.extend(listener.certificate());
-            let handler = Arc::new(edge::Edge::new(server.clone(), one)?);
+            let handler = Arc::new(edge::Edge::new(server.clone(), config, one)?);
             tasks.push(tokio::spawn(listener.serve(handler, stopped.clone(), server.seals.subscribe())));
         }
         tasks.push(tokio::spawn(housekeeping::unseal_by_devices(server.clone(), stopped.clone())));

@@ -10,6 +10,7 @@ use crate::sys::{help, standing};
 use crate::{Live, Server};
 use bytes::Bytes;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -19,11 +20,13 @@ use strongroom_auth::tokens::Use;
 use strongroom_mount::{
     Access, Blame, Caller, Ctx, Error, Fields, Method, Operation, Param, Presented, Request, Response, Route,
 };
+use tokio::time::Sleep;
 
 /// The largest body of a request that needs no token.
 const UNAUTHENTICATED_BODY: u64 = 256 << 10;
 
-/// Conducts one request. Until it is whole nothing has happened, and it may be dropped; from then on it is finished.
+/// Conducts one request. Until it is whole nothing has happened, and it may be dropped; from then on it is finished, even
+/// when its sender is told that it took too long.
 pub(crate) async fn conduct(server: &Arc<Server>, head: Head, body: Upload) -> Reply {
     if let Some(post) = standing::find(&head) {
         return stand(server, head, body, post).await;
@@ -43,11 +46,15 @@ pub(crate) async fn conduct(server: &Arc<Server>, head: Head, body: Upload) -> R
         Ok(who) => who,
         Err(error) => return failed(&error),
     };
-    let body = match read(operation, &who, body).await {
+    let end = body.end();
+    let mut timer = std::pin::pin!(body.timer());
+    let body = match read(server, timer.as_mut(), &head, operation, &who, body).await {
         Ok(body) => body,
         Err(refusal) => return Reply::refusal(&refusal),
     };
-    edge::finish(async move { act(&live, &head, operation, &place, who, body).await }).await
+    timer.as_mut().reset(end);
+    let work = edge::finish(async move { act(&live, &head, operation, &place, who, body).await });
+    edge::limit(timer, work).await
 }
 
 /// A request that is whole.
@@ -166,13 +173,25 @@ async fn authenticate(live: &Live, head: &Head, place: &Place) -> Result<Who, Er
     }
 }
 
-/// The body, where one is read at all: not of a read, and not of somebody who will be refused.
-async fn read(operation: Operation, who: &Who, body: Upload) -> Result<Option<Bytes>, Refusal> {
+/// The body, where one is read at all: not of a read, not of nobody, and not of somebody whom the policies refuse whatever
+/// the parameters are, unless it is short and comes at once, for the log.
+async fn read(
+    server: &Server,
+    timer: Pin<&mut Sleep>,
+    head: &Head,
+    operation: Operation,
+    who: &Who,
+    body: Upload,
+) -> Result<Option<Bytes>, Refusal> {
     if operation.by_query() || (who.token.is_none() && !who.open) {
         return Ok(None);
     }
     let limit = if who.token.is_some() { u64::MAX } else { UNAUTHENTICATED_BODY };
-    body.read(limit).await.map(Some)
+    let granted = || {
+        let may = |operation| who.token.iter().any(|(_, acl)| acl.may(operation, head.path.as_str()));
+        who.open || may(operation) || (operation == Operation::Update && may(Operation::Create))
+    };
+    body.read(server, timer, limit, granted).await
 }
 
 /// The parameters, or why there are none.
@@ -526,10 +545,12 @@ async fn stand(server: &Arc<Server>, head: Head, body: Upload, post: standing::P
     if !post.offers(head.verb) {
         return Reply::refusal(&if head.verb == Verb::Head { Refusal::empty(405) } else { Refusal::bare(405) });
     }
-    let body = match body.read(UNAUTHENTICATED_BODY).await {
-        Ok(body) => body,
+    let timer = std::pin::pin!(body.timer());
+    let body = match body.read(server, timer, UNAUTHENTICATED_BODY, || true).await {
+        Ok(body) => body.unwrap_or_default(),
         Err(refusal) => return Reply::refusal(&refusal),
     };
+    // However long a device takes: what `sys/init` answers is never said twice.
     let server = server.clone();
     edge::finish(async move { standing::answer(&server, &head, body, post).await }).await
 }

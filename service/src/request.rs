@@ -3,6 +3,7 @@
 //! The path is parsed once, here: escapes are resolved, duplicate slashes collapsed, `..` and non-printable characters
 //! refused. Policies, routes and the audit log all see this one form, so no two of them can disagree about a path.
 
+use crate::config::Redact;
 use crate::respond::Refusal;
 use http::{HeaderMap, Method};
 use std::fmt;
@@ -170,6 +171,8 @@ pub struct Head {
     pub content_type: Option<String>,
     /// Who sent it.
     pub remote: SocketAddr,
+    /// What answers that need no token leave out, on the listener that it came through.
+    pub redact: Redact,
 }
 
 impl Head {
@@ -213,6 +216,7 @@ impl Head {
             wrap_ttl: wrap_ttl(text("x-vault-wrap-ttl"))?,
             content_type,
             remote,
+            redact: Redact::default(),
         }))
     }
 

@@ -110,6 +110,13 @@ impl Acl {
         }
     }
 
+    /// Whether the policies grant `operation` on `path` at all, to some parameters at least.
+    pub fn may(&self, operation: Operation, path: &str) -> bool {
+        let listing = matches!(operation, Operation::List | Operation::Scan);
+        let granted = |grant: &Grant| grant.capabilities.has(operation.into());
+        self.root || self.find(path, listing).is_some_and(granted)
+    }
+
     /// The capabilities on `path` as `sys/capabilities` answers: in alphabetical order, `root` alone or `deny` alone.
     pub fn capabilities(&self, path: &str) -> Vec<&'static str> {
         if self.root {

@@ -1,7 +1,7 @@
 //! `listener "tcp" { … }`.
 
+use super::ResponseHeaders;
 use super::reader::Reader;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Listener {
     pub write_timeout: Duration,
     /// The largest body, in bytes.
     pub max_request_size: u64,
-    /// How long one request may take here; `None`: the server's.
+    /// How long one request may take here, never zero; `None`: the server's.
     pub max_request_duration: Option<Duration>,
     /// Whether requests must carry `X-Vault-Request: true`.
     pub require_request_header: bool,
@@ -34,8 +34,8 @@ pub struct Listener {
     pub redact: Redact,
     /// Proxies whose `X-Forwarded-For` counts: addresses or networks.
     pub forwarded_for: Vec<String>,
-    /// Headers added to answers: by status (`default`, `2xx`, `404`), then by name.
-    pub response_headers: BTreeMap<String, BTreeMap<String, String>>,
+    /// Headers added to answers.
+    pub response_headers: ResponseHeaders,
 }
 
 /// What unauthenticated answers leave out.
@@ -103,7 +103,9 @@ pub(super) fn read(reader: &mut Reader<'_>, block: Block) -> Option<Listener> {
         idle_timeout: seconds(reader, &mut body, "http_idle_timeout", 300),
         write_timeout: seconds(reader, &mut body, "http_write_timeout", 0),
         max_request_size: max_request_size(reader, &mut body),
-        max_request_duration: reader.take(body.duration("max_request_duration")).map(|span| span.value),
+        max_request_duration: (reader.take(body.duration("max_request_duration")))
+            .map(|span| span.value)
+            .filter(|span| !span.is_zero()),
         require_request_header: flag(reader, &mut body, "require_request_header"),
         unauthenticated_metrics_access: metrics(reader, &mut body),
         redact: Redact {
@@ -112,7 +114,7 @@ pub(super) fn read(reader: &mut Reader<'_>, block: Block) -> Option<Listener> {
             version: flag(reader, &mut body, "redact_version"),
         },
         forwarded_for: forwarded_for(reader, &mut body),
-        response_headers: response_headers(reader, &mut body),
+        response_headers: ResponseHeaders::read(reader, &mut body),
     };
     reader.without_effect(&mut body, WITHOUT_EFFECT);
     reader.finish(body);
@@ -255,40 +257,6 @@ fn forwarded_for(reader: &mut Reader<'_>, body: &mut Body) -> Vec<String> {
         }
     }
     given.into_iter().map(|one| one.value).collect()
-}
-
-fn response_headers(reader: &mut Reader<'_>, body: &mut Body) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut by_status = BTreeMap::new();
-    let Some(mut given) = reader.take(body.object("custom_response_headers")) else { return by_status };
-    for (status, value) in reader.take(given.entries()) {
-        let mut headers = BTreeMap::new();
-        let strongroom_hcl::Kind::Object(items) = value.kind else {
-            reader.refuse(&given, value.position, "custom_response_headers: each status holds headers by name");
-            continue;
-        };
-        for item in items {
-            let Some(name) = item.keys.into_iter().next() else { continue };
-            let texts: Vec<String> = match item.value.kind {
-                strongroom_hcl::Kind::Text(text) => vec![text],
-                strongroom_hcl::Kind::List(items) => items
-                    .into_iter()
-                    .filter_map(|item| match item.kind {
-                        strongroom_hcl::Kind::Text(text) => Some(text),
-                        _ => None,
-                    })
-                    .collect(),
-                _ => Vec::new(),
-            };
-            if texts.is_empty() || name.text.to_ascii_lowercase().starts_with("x-vault-") {
-                let reason = format!("custom_response_headers: {:?} cannot be set", name.text);
-                reader.refuse(&given, name.position, reason);
-                continue;
-            }
-            headers.insert(name.text, texts.join("; "));
-        }
-        by_status.insert(status.value, headers);
-    }
-    by_status
 }
 
 const WITHOUT_EFFECT: &[&str] = &[

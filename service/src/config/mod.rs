@@ -7,6 +7,7 @@ mod audit;
 mod environment;
 mod listener;
 mod reader;
+mod response_headers;
 mod seal;
 mod secret;
 mod server;
@@ -15,7 +16,8 @@ mod storage;
 
 pub use audit::Audit;
 pub use environment::Environment;
-pub use listener::{Listener, Tls, TlsVersion};
+pub use listener::{Listener, Redact, Tls, TlsVersion};
+pub use response_headers::ResponseHeaders;
 pub use seal::{Pkcs11Seal, Seal, SealKind, StaticSeal};
 pub use secret::Secret;
 pub use server::{LogFormat, LogLevel};

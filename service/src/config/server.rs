@@ -136,7 +136,9 @@ pub(super) fn assemble(
         log_format: once.log_format.unwrap_or(LogFormat::Standard),
         default_lease_ttl,
         max_lease_ttl,
-        max_request_duration: once.max_request_duration.unwrap_or(Duration::from_secs(90)),
+        max_request_duration: (once.max_request_duration)
+            .filter(|span| !span.is_zero())
+            .unwrap_or(Duration::from_secs(90)),
         pid_file: once.pid_file,
         epoch_interval: Some(once.epoch_interval.unwrap_or(Duration::from_secs(3600))).filter(|span| !span.is_zero()),
         unsafe_allow_api_audit_creation: once.unsafe_allow_api_audit_creation.unwrap_or(false),

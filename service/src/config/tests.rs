@@ -173,13 +173,24 @@ fn a_listener_s_other_values_are_read_and_checked() {
     let read = listener(
         "http_idle_timeout = \"1m\" max_request_size = 1024 require_request_header = true redact_version = true\n\
          telemetry { unauthenticated_metrics_access = true } x_forwarded_for_authorized_addrs = \"10.0.0.0/8,::1\"\n\
-         custom_response_headers { \"default\" = { \"X-A\" = [\"b\", \"c\"] } }",
+         custom_response_headers { \"default\" = { \"X-A\" = [\"b\", \"c\"], \"X-B\" = \"all\" }\n\
+           \"4xx\" = { \"x-b\" = [\"4\"] }, \"404\" = { \"X-B\" = [\"404\"] } }\n\
+         max_request_duration = \"0s\"",
     )
     .unwrap();
     assert_eq!((read.idle_timeout.as_secs(), read.max_request_size), (60, 1024));
     assert!(read.require_request_header && read.redact.version && read.unauthenticated_metrics_access);
     assert_eq!(read.forwarded_for, ["10.0.0.0/8", "::1"]);
-    assert_eq!(read.response_headers["default"]["X-A"], "b; c");
+    for (status, wanted) in [(200, "all"), (403, "4"), (404, "404"), (500, "all")] {
+        let mut headers = http::HeaderMap::new();
+        read.response_headers.add(status, &mut headers);
+        assert_eq!(
+            (&headers["x-a"], &headers["x-b"]),
+            (&"b; c".parse().unwrap(), &wanted.parse().unwrap()),
+            "{status}"
+        );
+    }
+    assert_eq!(read.max_request_duration, None, "zero is the server's, and that is never zero");
     let default = listener("").unwrap();
     assert_eq!((default.address.as_str(), default.max_request_size), ("127.0.0.1:8200", 32 << 20));
     for more in [
@@ -187,6 +198,16 @@ fn a_listener_s_other_values_are_read_and_checked() {
         "x_forwarded_for_authorized_addrs = [\"proxy\"]",
         "max_request_size = -1",
         "custom_response_headers { \"200\" = { \"X-Vault-Token\" = [\"b\"] } }",
+        "custom_response_headers { \"200\" = { \"Content-Length\" = [\"3\"] } }",
+        "custom_response_headers { \"200\" = { \"Cache-control\" = [\"public\"] } }",
+        "custom_response_headers { \"200\" = { \"A B\" = [\"c\"] } }",
+        "custom_response_headers { \"200\" = { \"X-A\" = [\"c\\nX-D: e\"] } }",
+        "custom_response_headers { \"200\" = { \"X-A\" = [] } }",
+        "custom_response_headers { \"200\" = { \"X-A\" = [\"a\", 1] } }",
+        "custom_response_headers { \"200\" = \"X-A\" }",
+        "custom_response_headers { \"600\" = { \"X-A\" = [\"c\"] } }",
+        "custom_response_headers { \"9xx\" = { \"X-A\" = [\"c\"] } }",
+        "custom_response_headers { \"success\" = { \"X-A\" = [\"c\"] } }",
     ] {
         assert!(listener(more).is_err(), "{more}");
     }

@@ -73,10 +73,12 @@ pub(crate) fn answer(server: &Arc<Server>, head: &Head) -> Reply {
         out.string("replication_performance_mode", mode);
         out.string("replication_dr_mode", mode);
         out.value("server_time_utc", &server.clock.wall().unix());
-        out.string("version", super::VERSION);
+        out.string("version", if head.redact.version { "" } else { super::VERSION });
         out.value("enterprise", &false);
         if let Some(cluster) = cluster {
-            out.string("cluster_name", &server.cluster_name(&cluster));
+            if !head.redact.cluster_name {
+                out.string("cluster_name", &server.cluster_name(&cluster));
+            }
             out.string("cluster_id", &super::uuid(&cluster));
         }
         out.value("echo_duration_ms", &0);
@@ -87,9 +89,10 @@ pub(crate) fn answer(server: &Arc<Server>, head: &Head) -> Reply {
 }
 
 /// One node leads itself.
-pub(crate) fn leader(server: &Arc<Server>) -> Response {
+pub(crate) fn leader(server: &Arc<Server>, head: &Head) -> Response {
     let active = server.phase.live().is_some();
-    let address = server.settings.api_addr.as_deref().filter(|_| active).unwrap_or_default();
+    let address = server.settings.api_addr.as_deref();
+    let address = address.filter(|_| active && !head.redact.addresses).unwrap_or_default();
     Response::bare(Object::build(|out| {
         out.value("ha_enabled", &false);
         out.value("is_self", &active);

@@ -120,11 +120,11 @@ impl Post {
 pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: Bytes, post: Post) -> Reply {
     let result = match (post, head.verb) {
         (Post::Health, _) => return health::answer(server, head),
-        (Post::Leader, _) => Ok(health::leader(server)),
+        (Post::Leader, _) => Ok(health::leader(server, head)),
         (Post::Init, Verb::Get) => sealed::initialised(server),
         (Post::Init, _) => sealed::init(server, body).await,
-        (Post::Unseal, _) => sealed::unseal(server, body).await,
-        (Post::SealStatus, _) => sealed::seal_status(server),
+        (Post::Unseal, _) => sealed::unseal(server, head, body).await,
+        (Post::SealStatus, _) => sealed::seal_status(server, head),
         (Post::SealTree, _) => sealed::seal_tree(server, head).await,
         (Post::Seal, _) => return Reply::refusal(&Refusal::bare(405)),
     };

@@ -42,9 +42,7 @@ impl Answer {
 impl Stand {
     /// Starts a server with a plain listener; `stanzas` are more of its configuration.
     pub(crate) async fn start(stanzas: &str) -> Stand {
-        let text = format!(
-            "storage \"inmem\" {{}}\nlistener \"tcp\" {{ address = \"127.0.0.1:0\"\n tls_disable = true }}\n{stanzas}"
-        );
+        let text = format!("storage \"inmem\" {{}}\n{}{stanzas}", listener(""));
         let config =
             Config::parse("test.hcl", &text, &Environment::default()).expect("the configuration is good").config;
         let custody = Custody::new(Store::inmem(), &config, Clock::system()).expect("custody");
@@ -91,7 +89,12 @@ impl Stand {
 
     /// Bytes as they are, and what comes back until the connection closes.
     pub(crate) async fn raw(&self, bytes: Vec<u8>) -> Answer {
-        let address = self.address();
+        self.raw_at(0, bytes).await
+    }
+
+    /// The same on one of several listeners.
+    pub(crate) async fn raw_at(&self, listener: usize, bytes: Vec<u8>) -> Answer {
+        let address = self.running.addresses()[listener];
         tokio::task::spawn_blocking(move || raw(address, &bytes)).await.unwrap()
     }
 
@@ -120,6 +123,11 @@ fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("an audit file");
     text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+}
+
+/// A stanza for a plain listener, and what more it holds.
+pub(crate) fn listener(more: &str) -> String {
+    format!("listener \"tcp\" {{ address = \"127.0.0.1:0\"\n tls_disable = true\n{more} }}\n")
 }
 
 /// A stanza for an audit file.

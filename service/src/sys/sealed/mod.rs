@@ -35,7 +35,7 @@ pub(crate) async fn init(server: &Arc<Server>, body: Bytes) -> Result<Response, 
 }
 
 /// PUT `sys/unseal`.
-pub(crate) async fn unseal(server: &Arc<Server>, body: Bytes) -> Result<Response, Error> {
+pub(crate) async fn unseal(server: &Arc<Server>, head: &Head, body: Bytes) -> Result<Response, Error> {
     let ask = if server.custody.is_initialised() { unseal::request(body)? } else { return Err(not_initialised()) };
     let change = server.phase.change().await;
     match ask {
@@ -53,16 +53,19 @@ pub(crate) async fn unseal(server: &Arc<Server>, body: Bytes) -> Result<Response
         }
     }
     drop(change);
-    seal_status(server)
+    seal_status(server, head)
 }
 
 /// GET `sys/seal-status`.
-pub(crate) fn seal_status(server: &Arc<Server>) -> Result<Response, Error> {
+pub(crate) fn seal_status(server: &Arc<Server>, head: &Head) -> Result<Response, Error> {
     let mut status = server.custody.status();
     // While sealing waits for requests that were admitted before, the store is still open and nothing is served.
     status.sealed = server.phase.live().is_none();
-    let place =
-        seal_status::Place { storage: server.settings.storage, cluster_name: server.settings.cluster_name.as_deref() };
+    let place = seal_status::Place {
+        storage: server.settings.storage,
+        cluster_name: server.settings.cluster_name.as_deref(),
+        redact: head.redact,
+    };
     Ok(Response::bare(seal_status::answer(&status, &place)))
 }
 

@@ -1,5 +1,6 @@
 //! `sys/seal-status`: Vault's fields, then ours.
 
+use crate::config::Redact;
 use crate::custody::SealStatus;
 use strongroom_mount::Object;
 
@@ -15,6 +16,8 @@ pub struct Place<'a> {
     pub storage: &'a str,
     /// The cluster's name, as configured.
     pub cluster_name: Option<&'a str>,
+    /// What the listener leaves out.
+    pub redact: Redact,
 }
 
 /// The body.
@@ -27,12 +30,15 @@ pub fn answer(status: &SealStatus, place: &Place<'_>) -> Object {
         out.value("n", &status.shares);
         out.value("progress", &status.progress);
         out.string("nonce", &status.nonce);
-        out.string("version", crate::sys::VERSION);
-        out.string("build_date", BUILD_DATE);
-        out.string("commit_date", BUILD_DATE);
+        let (version, date) = if place.redact.version { ("", "") } else { (crate::sys::VERSION, BUILD_DATE) };
+        out.string("version", version);
+        out.string("build_date", date);
+        out.string("commit_date", date);
         out.value("migration", &false);
         if let Some(cluster) = status.cluster.filter(|_| !status.sealed) {
-            out.string("cluster_name", &cluster_name(place.cluster_name, cluster));
+            if !place.redact.cluster_name {
+                out.string("cluster_name", &cluster_name(place.cluster_name, cluster));
+            }
             out.string("cluster_id", &uuid::Uuid::from_bytes(cluster).to_string());
         }
         out.value("recovery_seal", &status.recovery_seal);
