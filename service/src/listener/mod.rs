@@ -32,6 +32,10 @@ pub const CONNECTIONS: usize = 8192;
 const HEAD: usize = 128 << 10;
 /// How long stopping waits for requests that are being served.
 const FAREWELL: Duration = Duration::from_secs(30);
+/// How patient stopping is with connections that no request is being served on: a head or handshake that is on its way,
+/// an answer that is being read.
+const PARTING: Patience =
+    Patience { head: Duration::from_secs(2), idle: Duration::from_secs(1), write: Duration::from_secs(4) };
 /// How long accepting pauses when the system has no room for one more connection.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -154,20 +158,33 @@ async fn connection<H: Handler>(
     acceptor: Option<TlsAcceptor>,
     handler: Arc<H>,
     patience: Patience,
-    ends: Ends,
+    mut ends: Ends,
 ) {
     // A reply leaves at once; a failure here only costs time.
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = acceptor else {
         return http(stream, false, peer, handler, patience, ends).await;
     };
-    match tokio::time::timeout(patience.head, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
+    let too_long = async {
+        tokio::select! {
+            () = tokio::time::sleep(patience.head) => {}
+            () = async {
+                let _ = ends.stop.wait_for(|stop| *stop).await;
+                tokio::time::sleep(PARTING.head).await;
+            } => {}
+        }
+    };
+    let greeted = tokio::select! {
+        biased;
+        greeted = acceptor.accept(stream) => greeted,
+        () = too_long => return tracing::debug!("TLS handshake took too long"),
+    };
+    match greeted {
+        Ok(stream) => {
             let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             http(stream, two, peer, handler, patience, ends).await;
         }
-        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => tracing::debug!("TLS handshake took too long"),
+        Err(error) => tracing::debug!(%error, "TLS handshake failed"),
     }
 }
 
@@ -210,6 +227,7 @@ async fn http<H: Handler>(
                     () = ends.come(), if !stopping => {
                         stopping = true;
                         connection.as_mut().graceful_shutdown();
+                        overrun.set(state.watch(PARTING));
                     }
                     () = &mut overrun => {
                         tracing::debug!("a connection was too slow");
