@@ -8,6 +8,8 @@ use std::time::Duration;
 use strongroom_auth::Error;
 use strongroom_auth::tokens::{Bound, Cidr, NewToken, TokenType, Use};
 use strongroom_clock::{Clock, Timestamp};
+use strongroom_keystore::storage::{Fault, Faulty, Storage};
+use strongroom_keystore::{Error as StoreError, Options, Store};
 use support::{House, LIMITS, START, run, service};
 
 #[test]
@@ -192,6 +194,27 @@ fn an_interrupted_revocation_is_finished_later() {
     assert!(run(house.tokens.revoke(house.tokens.key_of(&root))).unwrap());
     assert!(children.iter().chain([&grandchild]).all(|id| !house.lives(id)));
     assert_eq!(run(rows.list("id", None, usize::MAX)).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn on_a_full_disk_tokens_are_revoked_and_expire_and_none_is_made() {
+    let faulty = Faulty::over(Storage::inmem());
+    let house = House::on(&Store::over(Storage::Faulty(faulty.clone()), Options::default()));
+    let tree = house.make(service());
+    let (child, grandchild) = (house.child(&tree), house.child(&tree));
+    let alone = house.make(service());
+    let orphan = house.child(&alone);
+    let short = house.make(NewToken { ttl: 10, ..service() });
+    house.child(&short);
+    (1..1000).for_each(|n| faulty.plan(n, Fault::Tight));
+    let full = run(house.tokens.create(service(), LIMITS)).err();
+    assert!(matches!(&full, Some(Error::Store(error)) if **error == StoreError::NoSpace), "{full:?}");
+    run(house.tokens.revoke(house.tokens.key_of(&tree))).unwrap();
+    assert!(!house.lives(&tree) && !house.lives(&child) && !house.lives(&grandchild));
+    run(house.tokens.revoke_orphan(house.tokens.key_of(&alone))).unwrap();
+    assert!(!house.lives(&alone) && house.lives(&orphan));
+    house.wait(60);
+    assert_eq!(run(house.tokens.expire_due(100)).unwrap().removed, 2);
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Barrier {
         if let Some((root, generation)) = change.root {
             custody.root(root, &self.0.0.state()?.keys.authority.cluster, generation);
         }
-        Ok(self.0.0.submit((16, 1 << 16), |draft| draft.custody(custody)).await?.1)
+        Ok(self.0.0.submit_pressing((16, 1 << 16), move |draft| draft.custody(&custody)).await?.1)
     }
 
     /// Writes the next epoch durably and says which device is to be raised to which counter. After raising them the
@@ -174,7 +174,7 @@ impl Barrier {
     /// `readings` are the counters of the devices at hand. One that is ahead of the store is a rollback, or another copy
     /// that serves.
     pub async fn raise(&self, readings: Vec<Reading>) -> Result<Vec<Device>, Error> {
-        Ok(self.0.0.submit((1, 1024), move |draft| draft.raise(&readings)).await?.0)
+        Ok(self.0.0.submit_pressing((1, 1024), move |draft| draft.raise(&readings)).await?.0)
     }
 
     /// Takes note of the counters that devices have reached.
@@ -229,7 +229,11 @@ impl Inner {
     }
 
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Sequence, Error> {
+        let pressing = batch.pressing();
         let write = Write::new(&self.0, batch)?;
+        if pressing {
+            return Ok(self.0.submit_pressing(write.weight(), move |draft| draft.write(write.copy())).await?.1);
+        }
         Ok(self.0.submit(write.weight(), |draft| draft.write(write)).await?.1)
     }
 }

@@ -17,6 +17,7 @@ pub struct Batch {
     pub(crate) expected: Vec<Expected>,
     pub(crate) error: Option<Error>,
     pub(crate) store: Option<Arc<Inner>>,
+    pressing: bool,
 }
 
 pub(crate) struct Change {
@@ -69,6 +70,17 @@ impl Batch {
             self.expected.push(Expected { mount: view.mount(), path, version });
         }
         self
+    }
+
+    /// Marks it as one that must go through on a full disk: a revocation, or what makes room. It may use the space that the
+    /// store keeps back for that. A batch that only deletes needs no mark.
+    pub fn press(&mut self) -> &mut Self {
+        self.pressing = true;
+        self
+    }
+
+    pub(crate) fn pressing(&self) -> bool {
+        self.pressing || self.changes.iter().all(|change| change.value.is_none())
     }
 
     fn fail(&mut self, error: Error) {

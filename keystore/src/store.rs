@@ -133,7 +133,7 @@ impl Store {
         custody.rows = init.clear_rows.into_iter().map(|(name, row)| (name, Some(row))).collect();
         custody.devices = Some(init.devices);
         let shared = Shared::new(self.storage.clone(), self.options.clone(), state, writer)?;
-        shared.commit_now(|draft| draft.custody(custody))?;
+        shared.commit_now(false, |draft| draft.custody(&custody))?;
         Barrier::serve(shared, &[])
     }
 
@@ -186,7 +186,8 @@ impl Opened {
             return Err(Error::Conflict { path: "head".into() });
         }
         let shared = Shared::new(self.store.storage, self.store.options, self.state, writer)?;
-        let targets = shared.commit_now(|draft| draft.raise(readings))?;
+        // What is to be deleted or revoked on a full disk can only be so in a store that opens on one.
+        let targets = shared.commit_now(true, |draft| draft.raise(readings))?;
         Ok(Raise { shared, targets })
     }
 }

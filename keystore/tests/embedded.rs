@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strongroom_keystore::storage::{Embedded, Storage};
-use strongroom_keystore::{Blame, Error, Store, wait};
+use strongroom_keystore::storage::{Embedded, Fault, Faulty, Storage};
+use strongroom_keystore::{Batch, Blame, Error, Store, wait};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -132,6 +132,116 @@ fn a_full_disk_refuses_writes_goes_on_reading_and_recovers() {
     barrier.close();
     let barrier = store.unseal(&root(1)).unwrap().confirm(&[]).unwrap().serve(&[]).unwrap();
     assert_eq!(verify(&barrier).rows as usize, full + 1);
+}
+
+/// What may be refused on a full disk.
+fn refused<T>(made: Result<T, Error>) -> bool {
+    match made {
+        Ok(_) => false,
+        Err(Error::NoSpace) => true,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn on_a_full_disk_deletes_revocations_and_unseals_go_through() {
+    let Some(small) = Small::mount(44) else {
+        println!("skipped: a small file system needs root");
+        return;
+    };
+    let path = small.0.path().join("store");
+    let ballast = [4, 12].map(|size| small.0.path().join(format!("ballast-{size}")));
+    std::fs::write(&ballast[0], vec![1; 4 << 20]).unwrap();
+    std::fs::write(&ballast[1], vec![1; 12 << 20]).unwrap();
+    {
+        let store = Store::embedded(&path, options(20)).unwrap();
+        let barrier = init(&store, vec![]);
+        let view = barrier.view(MOUNT);
+        for n in 0..200 {
+            wait(view.put(&format!("token/{n}"), b"1")).unwrap();
+        }
+        (0..400).find(|n| refused(wait(view.put(&format!("r{n}"), &vec![7; 60_000])))).expect("20 MiB do not hold 24");
+        // And the last free blocks, which others would take.
+        let mut rest = std::fs::File::create(small.0.path().join("rest")).unwrap();
+        while std::io::Write::write_all(&mut rest, &[1; 4096]).is_ok() {}
+
+        for n in 0..50 {
+            assert!(refused(wait(view.put("more", b"1"))), "not a word is written, however short");
+            wait(view.delete(&format!("token/{n}"))).unwrap();
+            assert!(!wait(view.exists(&format!("token/{n}"))).unwrap());
+        }
+        let mut batch = Batch::new();
+        batch.put(&view, "token/60", b"revoked").delete(&view, "token/61");
+        assert!(refused(wait(view.commit(batch))), "what puts must say that it is pressing");
+        let mut batch = Batch::new();
+        batch.put(&view, "token/60", b"revoked").delete(&view, "token/61").press();
+        wait(view.commit(batch)).unwrap();
+        wait(barrier.raise(vec![])).unwrap();
+        barrier.close();
+
+        // Unsealed again by this process, and by the next.
+        let barrier = store.unseal(&root(1)).unwrap().confirm(&[]).unwrap().serve(&[]).unwrap();
+        wait(barrier.view(MOUNT).delete("token/62")).unwrap();
+        barrier.close();
+    }
+    let store = Store::embedded(&path, options(20)).unwrap();
+    let barrier = store.unseal(&root(1)).unwrap().confirm(&[]).unwrap().serve(&[]).unwrap();
+    let view = barrier.view(MOUNT);
+    assert_eq!(wait(view.get("token/60")).unwrap().unwrap().value.expose(), b"revoked");
+    assert_eq!(wait(view.list("token", None, 999)).unwrap().len(), 200 - 52);
+    wait(view.delete("token/63")).unwrap();
+    assert!(refused(wait(view.put("more", b"1"))));
+
+    // The reserve ends, and with it what may use it; reading goes on.
+    let used_up = (0..400).find(|n| {
+        let mut batch = Batch::new();
+        batch.put(&view, &format!("pressing/{n}"), &vec![7; 60_000]).press();
+        refused(wait(view.commit(batch)))
+    });
+    let used_up = used_up.expect("8 MiB do not hold 24");
+    assert!(used_up > 20, "{used_up}");
+    assert_eq!(wait(view.get("token/70")).unwrap().unwrap().value.expose(), b"1");
+
+    std::fs::remove_file(&ballast[0]).unwrap();
+    assert!(refused(wait(view.put("more", b"1"))), "4 MiB are less than the reserve, which comes first");
+    std::fs::write(&ballast[0], vec![1; 3 << 20]).expect("what is too little for the reserve is left for others");
+    std::fs::remove_file(&ballast[1]).unwrap();
+    wait(view.put("more", b"1")).unwrap();
+    assert_eq!(std::fs::metadata(path.join("store.reserve")).unwrap().len(), 8 << 20, "whole again");
+    assert_eq!(verify(&barrier).problems, []);
+    assert_eq!(barrier.integrity().unwrap().alarms, 0);
+}
+
+#[test]
+fn in_a_group_the_full_disk_refuses_only_what_is_not_pressing() {
+    let faulty = Faulty::over(Storage::inmem());
+    let barrier = init(&Store::over(Storage::Faulty(faulty.clone()), options(10)), Vec::new());
+    let view = barrier.view(MOUNT);
+    for n in 0..64 {
+        wait(view.put(&format!("old/{n}"), b"1")).unwrap();
+    }
+    (1..500).for_each(|n| faulty.plan(n, Fault::Tight));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let view = &view;
+            scope.spawn(move || {
+                for n in (thread..64).step_by(8) {
+                    if thread % 2 == 0 {
+                        wait(view.delete(&format!("old/{n}"))).unwrap();
+                    } else {
+                        assert!(refused(wait(view.put(&format!("new/{n}"), b"1"))));
+                        // Answered once: a conflict is not tried again with the rest of its group.
+                        let mut batch = Batch::new();
+                        batch.expect(view, "old/1", None).delete(view, "old/1");
+                        assert!(matches!(wait(view.commit(batch)), Err(Error::Conflict { .. })));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(wait(view.list("", None, 9)).unwrap(), ["old/"]);
+    assert_eq!(wait(view.list("old", None, 99)).unwrap().len(), 32);
+    assert_eq!(verify(&barrier).problems, []);
 }
 
 #[test]

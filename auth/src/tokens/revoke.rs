@@ -2,7 +2,7 @@
 //!
 //! A token that has had children is first marked, in a commit of its own: from then on it is refused and can have no new
 //! children. Then its descendants go, leaf first, and it goes last. The mark lies in a bucket that is due, so that what
-//! an interruption leaves behind is finished by [`TokenStore::expire_due`].
+//! an interruption leaves behind is finished by [`TokenStore::expire_due`]. All of it goes through on a full disk.
 
 use strongroom_keystore::{Batch, Version};
 
@@ -36,6 +36,7 @@ impl TokenStore {
             } else if token.state == State::Live {
                 self.rewrite(&mut batch, &token, version, &self.leaving(&token, state));
             }
+            batch.press();
             match self.commit(batch).await {
                 Ok(()) if token.may_have_children => {
                     let mut all = usize::MAX;
@@ -88,6 +89,7 @@ impl TokenStore {
         if token.state == State::Live && token.may_have_children {
             // It expired, or went with its parent: no new children from here on.
             self.rewrite(&mut batch, &token, version, &self.leaving(&token, State::Leaving));
+            batch.press();
             self.commit(batch).await?;
             return Ok(Step::Deeper { removed: 0, parents: vec![] });
         }
@@ -119,6 +121,7 @@ impl TokenStore {
             self.remove(&mut batch, &token, version);
             removed += 1;
         }
+        batch.press();
         self.commit(batch).await?;
         Ok(if last { Step::Gone { removed } } else { Step::Deeper { removed, parents } })
     }

@@ -28,10 +28,13 @@ pub struct House {
 
 impl House {
     pub fn new() -> House {
+        House::on(&Store::inmem())
+    }
+
+    pub fn on(store: &Store) -> House {
         let root = RootKey::generate().unwrap();
         let init = Init { cluster: [7; 16], root: &root, generation: 1, clear_rows: vec![], devices: vec![] };
-        let barrier = Store::inmem().initialise(init).unwrap();
-        House::over(barrier, Clock::manual(START))
+        House::over(store.initialise(init).unwrap(), Clock::manual(START))
     }
 
     /// Stores opened anew on the same rows, as after a restart.

@@ -18,13 +18,15 @@ const GROUP_BYTES: usize = 8 << 20;
 struct Request {
     rows: usize,
     bytes: usize,
+    /// Whether it may use the reserve of a full disk; such a request may be run twice.
+    pressing: bool,
     run: Box<Run>,
 }
 
 /// Called with the draft, or with the reason why there is none.
-type Run = dyn FnOnce(Result<&mut Draft<'_>, Error>) -> Finish + Send;
+type Run = dyn FnMut(Result<&mut Draft<'_>, Error>) -> Finish + Send;
 
-/// Called with the outcome of the commit that holds the request.
+/// Called with the outcome of the commit that holds the request; not called when the request is to be run again.
 type Finish = Box<dyn FnOnce(Result<Sequence, Error>) + Send>;
 
 /// Requests that wait for the committer.
@@ -89,29 +91,63 @@ impl Shared {
     /// Has the committer run `change`; the answer comes when its commit is durable. Dropping the answer cancels nothing.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
-        (rows, bytes): (usize, usize),
+        weight: (usize, usize),
         change: impl FnOnce(&mut Draft<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Answer<Result<(T, Sequence), Error>> {
+        let mut change = Some(change);
+        // It is not pressing, so it is run once.
+        self.request(weight, false, move |draft| change.take().map_or(Err(Error::Sealed), |change| change(draft)))
+    }
+
+    /// The same for a change that must go through on a full disk; `change` may be called again for another draft.
+    pub(crate) fn submit_pressing<T: Send + 'static>(
+        &self,
+        weight: (usize, usize),
+        change: impl FnMut(&mut Draft<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Answer<Result<(T, Sequence), Error>> {
+        self.request(weight, true, change)
+    }
+
+    fn request<T: Send + 'static>(
+        &self,
+        (rows, bytes): (usize, usize),
+        pressing: bool,
+        mut change: impl FnMut(&mut Draft<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Answer<Result<(T, Sequence), Error>> {
         let (reply, answer): (Reply<Result<(T, Sequence), Error>>, _) = answer(|| Err(Error::Sealed));
+        let reply = Arc::new(Mutex::new(Some(reply)));
         let run = move |draft: Result<&mut Draft<'_>, Error>| -> Finish {
-            match draft.and_then(change) {
-                Ok(value) => Box::new(move |made| reply.send(made.map(|sequence| (value, sequence)))),
-                Err(error) => {
-                    reply.send(Err(error));
-                    Box::new(|_| {})
+            let send = |reply: &Mutex<Option<Reply<_>>>, answer| {
+                if let Some(reply) = reply.lock().take() {
+                    reply.send(answer);
+                }
+            };
+            // What has been answered changes nothing any more.
+            if reply.lock().is_some() {
+                match draft.and_then(&mut change) {
+                    Ok(value) => {
+                        let reply = reply.clone();
+                        return Box::new(move |made| send(&reply, made.map(|sequence| (value, sequence))));
+                    }
+                    Err(error) => send(&reply, Err(error)),
                 }
             }
+            Box::new(|_| {})
         };
-        self.queue.push(Request { rows, bytes, run: Box::new(run) });
+        self.queue.push(Request { rows, bytes, pressing, run: Box::new(run) });
         answer
     }
 
     /// The same on this thread, for a store that has no committer yet.
-    pub(crate) fn commit_now<T>(&self, change: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn commit_now<T>(
+        &self,
+        pressing: bool,
+        change: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let _commit = self.commit.lock();
         let mut draft = Draft::new(self, self.state()?)?;
         let value = change(&mut draft)?;
-        self.commit(draft)?;
+        self.commit(draft, pressing)?;
         Ok(value)
     }
 
@@ -130,18 +166,39 @@ impl Shared {
         Ok(())
     }
 
-    fn group(&self, group: Vec<Request>) {
+    fn group(&self, mut group: Vec<Request>) {
         let _commit = self.commit.lock();
+        let (made, finishes) = self.attempt(&mut group);
+        let full = matches!(made, Err(Error::NoSpace));
+        let mut pressing = Vec::new();
+        for (request, finish) in group.into_iter().zip(finishes) {
+            if full && request.pressing {
+                pressing.push(request);
+            } else {
+                finish(made.clone());
+            }
+        }
+        // Each alone: the reserve serves those that may use it, in commits as small as can be.
+        for request in pressing {
+            let (made, finishes) = self.attempt(&mut [request]);
+            finishes.into_iter().for_each(|finish| finish(made.clone()));
+        }
+    }
+
+    /// One commit of all of these, from the reserve if all are pressing. What comes back is shorter than the group only
+    /// after a panic.
+    fn attempt(&self, group: &mut [Request]) -> (Result<Sequence, Error>, Vec<Finish>) {
         let mut finishes = Vec::with_capacity(group.len());
+        let pressing = group.iter().all(|request| request.pressing);
         let made = catch_unwind(AssertUnwindSafe(|| {
             let poisoned = self.poisoned.lock().clone();
             match poisoned.map_or_else(|| self.state().and_then(|state| Draft::new(self, state)), Err) {
                 Ok(mut draft) => {
-                    finishes.extend(group.into_iter().map(|request| (request.run)(Ok(&mut draft))));
-                    self.commit(draft)
+                    finishes.extend(group.iter_mut().map(|request| (request.run)(Ok(&mut draft))));
+                    self.commit(draft, pressing)
                 }
                 Err(error) => {
-                    finishes.extend(group.into_iter().map(|request| (request.run)(Err(error.clone()))));
+                    finishes.extend(group.iter_mut().map(|request| (request.run)(Err(error.clone()))));
                     Err(error)
                 }
             }
@@ -149,19 +206,17 @@ impl Shared {
         // A panic here is a defect of ours; what it left behind is not published, and nothing is written after it.
         let made =
             made.unwrap_or_else(|_| Err(self.poison(Error::Poisoned("the committer stopped; see the log".into()))));
-        for finish in finishes {
-            finish(made.clone());
-        }
+        (made, finishes)
     }
 
     /// Makes the commit and publishes what it made.
-    fn commit(&self, draft: Draft<'_>) -> Result<Sequence, Error> {
+    fn commit(&self, draft: Draft<'_>, pressing: bool) -> Result<Sequence, Error> {
         let base = draft.base.clone();
         if !draft.dirty() {
             return Ok(Sequence(base.head.sequence));
         }
-        let (mut next, ops, changed) = draft.finish()?;
-        let snapshot = match self.storage.commit(self.fence, &ops) {
+        let (mut next, ops, changed) = draft.finish(pressing && self.storage.is_full())?;
+        let snapshot = match self.storage.commit_as(self.fence, &ops, pressing) {
             Ok(()) => self.storage.snapshot().map_err(|error| self.poison(Error::Poisoned(error.to_string())))?,
             // Nothing was written, and the backend has not failed.
             Err(error @ (Error::Fenced | Error::TooLarge { .. })) => return Err(error),

@@ -40,7 +40,7 @@ pub(crate) struct Draft<'a> {
 pub(crate) struct Custody {
     pub(crate) rows: Vec<(String, Option<Vec<u8>>)>,
     /// The key that seals the keyring from now on, and the root's generation.
-    pub(crate) sealing: Option<(Key<KeyringKey>, u32)>,
+    pub(crate) sealing: Option<(Arc<Key<KeyringKey>>, u32)>,
     pub(crate) devices: Option<Vec<Device>>,
     pub(crate) minimum: Option<u32>,
 }
@@ -51,7 +51,7 @@ type Local = BTreeMap<RowKey, Option<(Vec<u8>, Mac)>>;
 impl Custody {
     /// Replaces the root key.
     pub(crate) fn root(&mut self, root: &RootKey, cluster: &[u8; 16], generation: u32) {
-        self.sealing = Some((keyring_key(root, cluster, generation), generation));
+        self.sealing = Some((Arc::new(keyring_key(root, cluster, generation)), generation));
     }
 }
 
@@ -150,7 +150,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What custody changes.
-    pub(crate) fn custody(&mut self, custody: Custody) -> Result<(), Error> {
+    pub(crate) fn custody(&mut self, custody: &Custody) -> Result<(), Error> {
         if custody.devices.as_ref().is_some_and(|devices| devices.len() > MOST_DEVICES) {
             return Err(Error::Format(format!("at most {MOST_DEVICES} devices can confirm the epoch")));
         }
@@ -162,16 +162,16 @@ impl<'a> Draft<'a> {
             return Err(Error::Format("there are too many clear rows".into()));
         }
         let cluster = self.keys().authority.cluster;
-        if let Some((sealing, generation)) = custody.sealing {
-            let stored = self.keyring.seal(&sealing, &cluster, generation)?;
-            (self.sealing, self.head.generation) = (Arc::new(sealing), generation);
+        if let Some((sealing, generation)) = &custody.sealing {
+            let stored = self.keyring.seal(sealing, &cluster, *generation)?;
+            (self.sealing, self.head.generation) = (sealing.clone(), *generation);
             self.put_clear(KEYRING, Some(stored));
         }
-        for (name, row) in custody.rows {
-            self.put_clear(&name, row);
+        for (name, row) in &custody.rows {
+            self.put_clear(name, row.clone());
         }
-        if let Some(devices) = custody.devices {
-            self.head.devices = devices;
+        if let Some(devices) = &custody.devices {
+            self.head.devices = devices.clone();
         }
         if let Some(minimum) = custody.minimum {
             self.head.minimum = minimum;
@@ -180,9 +180,9 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// The state and the writes that make it, and which rows changed.
-    pub(crate) fn finish(mut self) -> Result<(State, Vec<Op>, Vec<RowKey>), Error> {
-        self.flush()?;
+    /// The state and the writes that make it, and which rows changed. On a `full` disk it is kept small.
+    pub(crate) fn finish(mut self, full: bool) -> Result<(State, Vec<Op>, Vec<RowKey>), Error> {
+        self.flush(full)?;
         if self.page_dirty {
             let bytes = self.page.encode();
             self.head.last_mac = self.page_mac(self.head.last, &bytes);
@@ -374,15 +374,17 @@ impl<'a> Draft<'a> {
     ///
     /// Policy, not format: in runs of [`RUN`] or more, so that neighbours share pages; all that is above the limit; faster
     /// when the journal has more pages than a limit's worth of rounds, and everything at twice that.
-    fn flush(&mut self) -> Result<(), Error> {
+    ///
+    /// On a `full` disk, what can wait, waits.
+    fn flush(&mut self, full: bool) -> Result<(), Error> {
         let limit = self.shared.options.journal_entries;
         let most_pages = (limit * 4 / ENTRIES + 16) as u64;
         let pages = self.head.last + 1 - self.head.first;
         let above = self.overlay.len().saturating_sub(limit);
         let n = match pages {
             pages if pages > 2 * most_pages => self.overlay.len(),
-            pages if pages > most_pages => above.max(self.overlay.len() / 8 + RUN),
-            _ if above >= RUN => above,
+            pages if pages > most_pages && !full => above.max(self.overlay.len() / 8 + RUN),
+            _ if above >= RUN && !full => above,
             _ => return Ok(()),
         };
         match self.sweep(n, pages > 2 * most_pages) {

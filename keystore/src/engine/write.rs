@@ -48,6 +48,17 @@ impl Write {
         Ok(Write { changes, expected })
     }
 
+    /// A copy, for a commit that may have to be tried again.
+    pub(crate) fn copy(&self) -> Write {
+        let change = |change: &Change| Change {
+            key: change.key,
+            mount: change.mount,
+            path: change.path.clone(),
+            value: change.value.as_ref().map(Sealed::copy),
+        };
+        Write { changes: self.changes.iter().map(change).collect(), expected: self.expected.clone() }
+    }
+
     /// Rows and bytes, for the bounds of a group.
     pub(crate) fn weight(&self) -> (usize, usize) {
         let bytes = |change: &Change| change.value.as_ref().map_or(64, |value| value.stored.len());
@@ -67,6 +78,11 @@ impl Sealed {
         let cluster = &state.keys.authority.cluster;
         let stored = row::seal(term, &term_key.prepared, cluster, key, (mount, path), plaintext.expose())?;
         Ok(Sealed { plaintext, term, stored })
+    }
+
+    fn copy(&self) -> Sealed {
+        let plaintext = SecretBytes::from_slice(self.plaintext.expose());
+        Sealed { plaintext, term: self.term, stored: self.stored.clone() }
     }
 
     /// The stored row if it is sealed under `term`, else the plaintext.

@@ -3,6 +3,7 @@
 //! redb panics on some files that somebody has damaged. A panic while reading is an integrity error of that read; a
 //! panic, or an input/output error other than a full disk, while committing leaves the outcome in doubt and ends writing.
 
+use super::reserve::Reserve;
 use super::{Op, Pair, Table};
 use crate::{Error, Layer};
 use parking_lot::{Mutex, RwLock};
@@ -32,10 +33,13 @@ type Open = dyn Fn() -> Result<Database, redb::Error> + Send + Sync;
 pub struct Embedded {
     open: Box<Open>,
     directory: Option<PathBuf>,
+    /// Of a store that has a directory.
+    reserve: Option<Reserve>,
     /// `None` while it could not be opened again.
     database: RwLock<Option<Database>>,
     lead: AtomicU64,
     poisoned: Mutex<Option<String>>,
+    /// Set by a commit that found no space, and while the reserve is not whole; ordinary commits clear it.
     full: AtomicBool,
 }
 
@@ -85,13 +89,21 @@ impl Embedded {
     fn over(open: Box<Open>, directory: Option<PathBuf>) -> Result<Embedded, Error> {
         let embedded = Embedded {
             open,
+            reserve: directory.as_deref().map(Reserve::of),
             directory,
             database: RwLock::new(None),
             lead: AtomicU64::new(0),
             poisoned: Mutex::new(None),
             full: AtomicBool::new(false),
         };
-        embedded.reopen()?;
+        while let Err(error) = embedded.reopen() {
+            // A store opens on a full disk too.
+            if error != Error::NoSpace || !embedded.give(0) {
+                return Err(error);
+            }
+        }
+        let short = embedded.reserve.as_ref().is_some_and(|reserve| reserve.fill().is_err());
+        embedded.full.store(short, Ordering::Relaxed);
         Ok(embedded)
     }
 
@@ -113,43 +125,63 @@ impl Embedded {
         })
     }
 
-    pub(super) fn commit(&self, fence: u64, ops: &[Op]) -> Result<(), Error> {
+    /// `pressing` may use the reserve.
+    pub(super) fn commit(&self, fence: u64, ops: &[Op], pressing: bool) -> Result<(), Error> {
         if let Some(reason) = &*self.poisoned.lock() {
             return Err(Error::Poisoned(reason.clone()));
         }
         if fence < self.lead.load(Ordering::SeqCst) {
             return Err(Error::Fenced);
         }
-        if self.full.load(Ordering::Relaxed) {
-            self.probe(ops)?;
+        let size = ops.iter().map(|op| op.key.len() + op.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        if self.full.load(Ordering::Relaxed) && !pressing {
+            self.probe(size)?;
         }
+        loop {
+            let made = self.attempt(ops);
+            match made {
+                Ok(()) => {
+                    // What went through with the help of the reserve says nothing about the space for others.
+                    if !pressing {
+                        self.full.store(false, Ordering::Relaxed);
+                    }
+                    return Ok(());
+                }
+                Err(Error::NoSpace) => {
+                    self.full.store(true, Ordering::Relaxed);
+                    let again = pressing && self.give(4 * size as u64);
+                    // redb refuses everything after an error of its file; what it had committed before is untouched.
+                    // If even that fails for want of space, the next call tries again.
+                    let _ = self.reopen();
+                    if !again {
+                        return Err(Error::NoSpace);
+                    }
+                }
+                Err(Error::TooLarge { size, limit }) => return Err(Error::TooLarge { size, limit }),
+                Err(error) => {
+                    let reason = error.to_string();
+                    *self.poisoned.lock() = Some(reason.clone());
+                    return Err(Error::Poisoned(reason));
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    fn attempt(&self, ops: &[Op]) -> Result<(), Error> {
         if self.database.read().is_none() {
             self.reopen()?;
         }
-        let made = {
-            let database = self.database.read();
-            let database = database.as_ref().ok_or_else(closed)?;
-            guarded(|| write(database, ops))
-        };
-        match made {
-            Ok(()) => {
-                self.full.store(false, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(Error::NoSpace) => {
-                self.full.store(true, Ordering::Relaxed);
-                // redb refuses everything after an error of its file; what it had committed before is untouched.
-                // If even that fails for want of space, the next call tries again.
-                let _ = self.reopen();
-                Err(Error::NoSpace)
-            }
-            Err(Error::TooLarge { size, limit }) => Err(Error::TooLarge { size, limit }),
-            Err(error) => {
-                let reason = error.to_string();
-                *self.poisoned.lock() = Some(reason.clone());
-                Err(Error::Poisoned(reason))
-            }
-        }
+        let database = self.database.read();
+        let database = database.as_ref().ok_or_else(closed)?;
+        guarded(|| write(database, ops))
+    }
+
+    fn give(&self, needed: u64) -> bool {
+        self.reserve.as_ref().is_some_and(|reserve| reserve.give(needed))
     }
 
     /// Opens the file again if redb has given it up after a failed read.
@@ -186,15 +218,14 @@ impl Embedded {
         Ok(())
     }
 
-    /// Whether there is space again, by taking some and giving it back.
-    fn probe(&self, ops: &[Op]) -> Result<(), Error> {
-        let Some(directory) = &self.directory else { return Ok(()) };
-        let needed =
-            SPARE + 4 * ops.iter().map(|op| op.key.len() + op.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+    /// Whether there is space again, for a commit of `size` bytes and for the whole reserve, by taking it.
+    fn probe(&self, size: usize) -> Result<(), Error> {
+        let (Some(directory), Some(reserve)) = (&self.directory, &self.reserve) else { return Ok(()) };
+        reserve.fill().map_err(|_| Error::NoSpace)?;
         let path = directory.join("space.probe");
         let taken =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(|mut file| {
-                file.write_all(&vec![0; needed])?;
+                file.write_all(&vec![0; SPARE + 4 * size])?;
                 file.sync_data()
             });
         let removed = fs::remove_file(&path);

@@ -9,8 +9,10 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The disk is full; nothing is written.
+    /// The disk is full; nothing is written, pressing or not.
     NoSpace,
+    /// The disk is full, but for what is kept back for pressing commits.
+    Tight,
     /// The commit fails, nothing is written.
     Lost,
     /// The commit fails after it was made.
@@ -64,7 +66,7 @@ impl Faulty {
         Ok(Snapshot { snapshot: self.storage.snapshot()?, plan: self.plan.clone() })
     }
 
-    pub(super) fn commit(&self, fence: Fence, ops: &[Op]) -> Result<(), Error> {
+    pub(super) fn commit(&self, fence: Fence, ops: &[Op], pressing: bool) -> Result<(), Error> {
         let fault = {
             let mut plan = self.plan.lock();
             plan.commits += 1;
@@ -72,11 +74,13 @@ impl Faulty {
             plan.faults.iter().find(|(at, fault)| *at == now && *fault != Fault::Read).map(|(_, fault)| *fault)
         };
         match fault {
-            None | Some(Fault::Read) => self.storage.commit(fence, ops),
+            None | Some(Fault::Read) => self.storage.commit_as(fence, ops, pressing),
             Some(Fault::NoSpace) => Err(Error::NoSpace),
+            Some(Fault::Tight) if pressing => self.storage.commit_as(fence, ops, pressing),
+            Some(Fault::Tight) => Err(Error::NoSpace),
             Some(Fault::Lost) => Err(Error::Storage("injected".into())),
             Some(Fault::Made) => {
-                self.storage.commit(fence, ops)?;
+                self.storage.commit_as(fence, ops, pressing)?;
                 Err(Error::Storage("injected".into()))
             }
             Some(Fault::Torn) => self.storage.commit(fence, &ops[..ops.len() / 2]),

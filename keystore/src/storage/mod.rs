@@ -7,6 +7,7 @@ mod embedded;
 #[cfg(feature = "faults")]
 mod faulty;
 mod inmem;
+mod reserve;
 
 use crate::Error;
 pub use embedded::Embedded;
@@ -127,11 +128,26 @@ impl Storage {
     ///
     /// Blocks for as long as the disk takes. Not to be called from two threads of one leader.
     pub fn commit(&self, fence: Fence, ops: &[Op]) -> Result<(), Error> {
+        self.commit_as(fence, ops, false)
+    }
+
+    /// The same; `pressing` commits may use space that the backend keeps back for the time when there is no other.
+    pub fn commit_as(&self, fence: Fence, ops: &[Op], pressing: bool) -> Result<(), Error> {
         match self {
-            Storage::Embedded(engine) => engine.commit(fence.0, ops),
+            Storage::Embedded(engine) => engine.commit(fence.0, ops, pressing),
             Storage::Inmem(engine) => engine.commit(fence.0, ops),
             #[cfg(feature = "faults")]
-            Storage::Faulty(engine) => engine.commit(fence, ops),
+            Storage::Faulty(engine) => engine.commit(fence, ops, pressing),
+        }
+    }
+
+    /// Whether ordinary commits are refused for want of space, as far as is known.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Storage::Embedded(engine) => engine.is_full(),
+            Storage::Inmem(_) => false,
+            #[cfg(feature = "faults")]
+            Storage::Faulty(engine) => engine.storage().is_full(),
         }
     }
 

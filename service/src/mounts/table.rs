@@ -177,6 +177,8 @@ impl Mounts {
         let mut batch = Batch::new();
         batch.delete(&self.rows, &row(&mount.entry));
         batch.put(&self.rows, &format!("purge/{}", mount.entry.id), b"");
+        // It makes room.
+        batch.press();
         self.rows.commit(batch).await?;
         self.replace(self.all().iter().filter(|held| held.entry.id != mount.entry.id).cloned().collect());
         self.purge(&mount.entry.id, &mount.view).await
