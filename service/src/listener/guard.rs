@@ -3,6 +3,7 @@
 //! Kept beside the HTTP library's own timer, which is set anew for every request and counts an idle connection as a slow
 //! one. Here a request costs a few stores, and a watch looks in every few seconds.
 
+use super::heads::Heads;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -79,11 +80,18 @@ impl State {
 pub(super) struct Guarded<S> {
     inner: S,
     state: Arc<State>,
+    /// `None` where heads are not lines of text.
+    heads: Option<Heads>,
 }
 
 impl<S> Guarded<S> {
     pub(super) fn new(inner: S, state: Arc<State>) -> Self {
-        Guarded { inner, state }
+        Guarded { inner, state, heads: None }
+    }
+
+    /// The same, with an eye on the heads of HTTP/1.1.
+    pub(super) fn watching(inner: S, state: Arc<State>) -> Self {
+        Guarded { inner, state, heads: Some(Heads::default()) }
     }
 }
 
@@ -91,8 +99,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if read.is_ready() && buf.filled().len() > before && self.state.serving.load(Ordering::Relaxed) == 0 {
-            self.state.arriving.store(true, Ordering::Relaxed);
+        if read.is_ready() && buf.filled().len() > before {
+            if self.state.serving.load(Ordering::Relaxed) == 0 {
+                self.state.arriving.store(true, Ordering::Relaxed);
+            }
+            if let Some(heads) = &mut self.heads {
+                heads.watch(&mut buf.filled_mut()[before..]);
+            }
         }
         read
     }

@@ -1,9 +1,11 @@
 //! TCP, TLS and HTTP: connections in, requests to the handler, replies out. HTTP/1.1, and HTTP/2 over TLS.
 //!
-//! A connection that is slow, idle or does not read is closed ([`guard`]); the number of connections is bounded; stopping
+//! A connection that is slow, idle or does not read is closed ([`guard`]), and so is one whose heads can be read in two ways
+//! ([`heads`]); the number of connections is bounded; stopping
 //! lets those that are being served finish.
 
 mod guard;
+mod heads;
 mod tls;
 
 pub use guard::Patience;
@@ -197,7 +199,8 @@ async fn http<H: Handler>(
     mut ends: Ends,
 ) {
     let state = Arc::new(State::default());
-    let io = TokioIo::new(Guarded::new(stream, state.clone()));
+    let io =
+        TokioIo::new(if two { Guarded::new(stream, state.clone()) } else { Guarded::watching(stream, state.clone()) });
     let watched = state.clone();
     let service = service_fn(move |request| {
         let (handler, serving) = (handler.clone(), Serving::new(&watched));

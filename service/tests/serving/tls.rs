@@ -79,6 +79,24 @@ async fn a_certificate_is_replaced_and_no_connection_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn heads_are_watched_behind_tls_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let trusted = certify(directory.path());
+    let running = start(directory.path(), "").await;
+    for (name, bytes) in crate::refusals::ambiguous("none") {
+        let mut stream = connect(&running, &trusted).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut held = Vec::new();
+        // Closed without a farewell where bytes are left unread.
+        let _ = stream.read_to_end(&mut held).await;
+        let all = String::from_utf8_lossy(&held);
+        assert!(all.matches("HTTP/1.1 400 ").count() == 1 && !all.contains("\"initialized\""), "{name}: {all}");
+    }
+    assert!(health(&mut connect(&running, &trusted).await.unwrap()).await);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reload_opens_the_audit_file_again() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("audit.log");
