@@ -33,8 +33,23 @@ pub trait Backend: Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// Whether a mount that this serves may have these options instead of its own. Once they are stored, another backend
+    /// is made for them.
+    ///
+    /// # Errors
+    /// Those that the caller is told: the mount stays as it is.
+    fn accepts(&self, _options: &BTreeMap<String, String>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Does the work. `request.route` is one of [`Backend::routes`] and offers `request.operation`.
     fn handle<'a>(&'a self, cx: &'a Ctx<'a>, request: &'a Request) -> Answer<'a>;
+
+    /// Called once when the mount begins to be served: at the unseal, when it is made, and when its options have changed.
+    /// It runs beside requests and may take long; a seal ends it, and it is called again after the unseal.
+    fn start<'a>(&'a self, _cx: &'a Ctx<'a>) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Called about once a minute while unsealed and leading: expiry, automatic rotation, tidying.
     fn tick<'a>(&'a self, _cx: &'a Ctx<'a>) -> Boxed<'a, Result<(), Error>> {

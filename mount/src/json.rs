@@ -32,6 +32,15 @@ impl Object {
         Object(Wiped(text))
     }
 
+    /// From the text of a JSON object.
+    ///
+    /// # Panics
+    /// On what cannot be an object. That it is valid JSON the caller knows.
+    pub fn from_text(text: &[u8]) -> Self {
+        assert!(matches!(text, [b'{', .., b'}']), "the text is an object");
+        Object(Wiped(text.to_vec()))
+    }
+
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0.0

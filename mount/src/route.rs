@@ -73,6 +73,8 @@ pub enum Kind {
     Items,
     /// Anything at all.
     Any,
+    /// An object of the caller's own: the audit log shows nothing of what comes or goes here in clear.
+    Own,
 }
 
 /// Where a parameter may come from.
@@ -148,6 +150,14 @@ pub struct Route {
     pub methods: &'static [Method],
     /// What it takes, path segments included.
     pub params: &'static [Param],
-    /// Whether unknown parameters are the data itself (KV v1, cubbyhole) and so never worth a warning.
+    /// Whether the body is the data itself (KV v1, cubbyhole): no parameter of it is unknown, or lost to a capture of
+    /// the path, which the backend reads from the path instead.
     pub open: bool,
+}
+
+impl Route {
+    /// Whether data of the caller's own goes through here.
+    pub fn holds_own_data(&self) -> bool {
+        self.open || self.params.iter().any(|param| param.kind == Kind::Own)
+    }
 }

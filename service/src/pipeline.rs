@@ -141,7 +141,7 @@ impl Place {
             class: entry.class.name(),
             plain_request: entry.tuning.audit_non_hmac_request_keys.as_deref().unwrap_or_default(),
             plain_response: entry.tuning.audit_non_hmac_response_keys.as_deref().unwrap_or_default(),
-            own_data: self.route.as_ref().is_some_and(|placed| placed.route.open),
+            own_data: self.route.as_ref().is_some_and(|placed| placed.route.holds_own_data()),
         })
     }
 }
@@ -310,7 +310,7 @@ impl Case {
             return;
         };
         let path = head.path.as_str();
-        for (name, at) in &placed.captures {
+        for (name, at) in placed.captures.iter().filter(|_| !placed.route.open) {
             if fields.capture(name, &path[at.clone()]) {
                 self.replaced.push(name);
             }
@@ -337,8 +337,12 @@ impl Case {
     /// What the policies say; notes whether they grant `sudo` here, and a page size that they impose.
     fn decide(&mut self, head: &Head, place: &Place, acl: &Acl) -> Result<(), Error> {
         let wrap = (head.wrap_ttl > 0).then(|| Duration::from_secs(head.wrap_ttl));
+        let own = place.route.as_ref().is_some_and(|placed| placed.route.open);
         let in_path = |name: &str| {
-            place.params().iter().any(|param| param.place == strongroom_mount::route::Place::Path && param.name == name)
+            !own && place
+                .params()
+                .iter()
+                .any(|param| param.place == strongroom_mount::route::Place::Path && param.name == name)
         };
         let parameters = self.fields().into_iter().flat_map(Fields::iter).filter(|(name, _)| !in_path(name));
         let decision = acl.decide(self.operation, head.path.as_str(), parameters, wrap);
@@ -482,7 +486,7 @@ fn warn(mut response: Response, place: &Place, case: &Case) -> Response {
     if empty || response.bare || response.raw.is_some() {
         return response;
     }
-    if !placed.route.open {
+    if !placed.route.open || case.operation.by_query() {
         let known = |name: &str| placed.route.params.iter().any(|param| param.name == name);
         let mut unknown: Vec<&str> = request.fields.iter().map(|(name, _)| name).filter(|name| !known(name)).collect();
         if !unknown.is_empty() {

@@ -163,7 +163,7 @@ fn schema(out: &mut Writer, kind: Kind) {
             out.string("type", "array");
             out.object("items", |out| out.string("type", "object"));
         }
-        Kind::KeyValues | Kind::Map => out.string("type", "object"),
+        Kind::KeyValues | Kind::Map | Kind::Own => out.string("type", "object"),
         Kind::Any => {}
     }
 }
