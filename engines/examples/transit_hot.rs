@@ -11,7 +11,7 @@ use common::{Host, block_on};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::Instant;
-use strongroom_mount::{Backend, Fields, Operation, Request};
+use strongroom_mount::{Fields, Operation, Request};
 
 const ROUNDS: u32 = 50_000;
 
@@ -58,7 +58,7 @@ fn main() {
     let parse = measure(ROUNDS, || drop(black_box(Fields::from_json(body.clone()))));
     println!("    32 B  reading the body's fields  {parse:>8.0} ns");
     let request = request(&host, "encrypt/aes256-gcm96", &json!({"plaintext": "YQ=="}));
-    let exists = measure(ROUNDS, || drop(black_box(block_on(host.transit.exists(&host.cx(), &request)))));
+    let exists = measure(ROUNDS, || drop(black_box(block_on(host.backend.exists(&host.cx(), &request)))));
     println!("          existence check            {exists:>8.0} ns");
 
     for kind in ["ecdsa-p256", "ed25519"] {
@@ -79,7 +79,7 @@ fn request(host: &Host, path: &str, body: &Value) -> Request {
 }
 
 fn handle(host: &Host, rounds: u32, request: &Request) -> f64 {
-    measure(rounds, || drop(black_box(block_on(host.transit.handle(&host.cx(), request)).expect("an answer"))))
+    measure(rounds, || drop(black_box(block_on(host.backend.handle(&host.cx(), request)).expect("an answer"))))
 }
 
 /// The fastest of five runs, per round.

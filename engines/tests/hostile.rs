@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::Host;
 use serde_json::{Value, json};
-use strongroom_mount::{Backend, Operation};
+use strongroom_mount::Operation;
 
 /// A small generator of numbers that are the same in each run.
 struct Dice(u64);
@@ -91,7 +91,7 @@ fn every_route_takes_any_value_in_any_parameter() {
     ];
     let mut dice = Dice(7);
     let mut played = 0;
-    for route in host.transit.routes() {
+    for route in host.backend.routes() {
         for method in route.methods {
             let verb = match method.operation {
                 Operation::Read => "GET",

@@ -5,7 +5,6 @@ mod common;
 use common::{Host, block_on};
 use serde_json::{Value, json};
 use std::time::Duration;
-use strongroom_mount::Backend;
 
 const TEXT: &str = "aGVsbG8gd29ybGQ=";
 
@@ -126,7 +125,7 @@ fn keys_rotate_when_their_period_has_passed_and_not_before() {
     let start = host.clock.now();
     for (hours, want) in [(0, 1), (23, 1), (24, 2), (25, 2), (47, 2), (48, 3)] {
         host.clock.set(start.plus(Duration::from_secs(hours * 3600)));
-        block_on(host.transit.tick(&host.cx())).unwrap();
+        block_on(host.backend.tick(&host.cx())).unwrap();
         assert_eq!(versions("daily"), want, "after {hours} hours");
     }
     assert_eq!((versions("never"), versions("out")), (json!(1), json!(1)));
@@ -185,10 +184,10 @@ fn creation_is_asked_for_by_the_existence_of_the_key_alone() {
             strongroom_mount::Fields::from_json(bytes::Bytes::from_static(b"{\"plaintext\":\"YQ==\"}")).unwrap();
         host.request(strongroom_mount::Operation::Update, path, fields).unwrap()
     };
-    let exists = |path: &str| block_on(host.transit.exists(&host.cx(), &request(path))).unwrap();
+    let exists = |path: &str| block_on(host.backend.exists(&host.cx(), &request(path))).unwrap();
     assert_eq!(exists("encrypt/k"), Some(false));
     // Whoever may only update makes no key.
-    let refused = block_on(host.transit.handle(&host.cx(), &request("encrypt/k")));
+    let refused = block_on(host.backend.handle(&host.cx(), &request("encrypt/k")));
     assert_eq!(refused.err().unwrap().to_string(), "encryption key not found");
     assert_eq!(exists("encrypt/k"), Some(false));
     host.ok("POST", "keys/k", json!({}));

@@ -19,7 +19,7 @@ use strongroom_secret::key::RootKey;
 pub(crate) type Names = Map<String, Value>;
 
 pub(crate) struct Host {
-    pub(crate) transit: Transit,
+    pub(crate) backend: Arc<dyn Backend>,
     pub(crate) view: View,
     pub(crate) clock: Clock,
     caller: Caller,
@@ -36,19 +36,30 @@ impl Host {
         Host::over(view)
     }
 
+    /// A kv mount of this version over storage that is there already.
+    pub(crate) fn kv(view: View, version: &str) -> Host {
+        let options = BTreeMap::from([("version".to_owned(), version.to_owned())]);
+        let mut host = Host::with(strongroom_engines::kv::backend(&options).unwrap(), view);
+        host.mount.options = options;
+        host
+    }
+
     /// A fresh backend over storage that is there already: what a restart finds.
     pub(crate) fn over(view: View) -> Host {
-        let transit = Transit::new();
+        Host::with(Arc::new(Transit::new()), view)
+    }
+
+    fn with(backend: Arc<dyn Backend>, view: View) -> Host {
         let day = Duration::from_secs(86_400);
         Host {
-            router: Router::new(transit.routes()),
-            transit,
+            router: Router::new(backend.routes()),
+            backend,
             view,
             clock: Clock::manual(Timestamp::from_unix(1_795_415_501)),
             caller: Caller::nobody(None),
             mount: MountInfo {
-                path: "transit/".into(),
-                accessor: "transit_1".into(),
+                path: "engine/".into(),
+                accessor: "engine_1".into(),
                 options: BTreeMap::new(),
                 ttl: TtlLimits { default: day, max: day },
             },
@@ -68,7 +79,7 @@ impl Host {
                 _ => Error::unsupported_operation(),
             });
         }
-        for (name, value) in found.captures {
+        for (name, value) in found.captures.into_iter().filter(|_| !found.route.open) {
             fields.capture(name, value);
         }
         Ok(Request { operation, route: found.index, path: path.to_owned(), fields })
@@ -76,10 +87,10 @@ impl Host {
 
     pub(crate) async fn answer(&self, mut request: Request) -> Result<Response, Error> {
         let cx = self.cx();
-        if request.operation == Operation::Update && self.transit.exists(&cx, &request).await? == Some(false) {
+        if request.operation == Operation::Update && self.backend.exists(&cx, &request).await? == Some(false) {
             request.operation = Operation::Create;
         }
-        self.transit.handle(&cx, &request).await
+        self.backend.handle(&cx, &request).await
     }
 
     /// Status and body of one HTTP request.
@@ -91,6 +102,8 @@ impl Host {
             _ if list => Operation::List,
             "GET" => Operation::Read,
             "DELETE" => Operation::Delete,
+            "PATCH" => Operation::Patch,
+            "SCAN" => Operation::Scan,
             _ => Operation::Update,
         };
         let fields = Fields::from_json(Bytes::copy_from_slice(body.as_bytes())).map(|mut fields| {
@@ -109,12 +122,13 @@ impl Host {
                 (status(error.blame), json!({ "errors": errors }))
             }
             Ok(response) => match response.data {
-                None => (response.status.unwrap_or(204), Value::Null),
-                Some(data) => {
-                    let data: Value = serde_json::from_slice(data.as_bytes()).unwrap();
+                None if response.warnings.is_empty() => (response.status.unwrap_or(204), Value::Null),
+                data => {
+                    let data = data.map(|data| serde_json::from_slice(data.as_bytes()).unwrap()).unwrap_or_default();
+                    let data: Value = data;
                     let warnings = if response.warnings.is_empty() { Value::Null } else { json!(response.warnings) };
                     let body = json!({"request_id": "0a1b2c3d-0000-1111-2222-333344445555", "lease_id": "",
-                        "renewable": false, "lease_duration": 0, "data": data, "wrap_info": null,
+                        "renewable": false, "lease_duration": response.lease_duration, "data": data, "wrap_info": null,
                         "warnings": warnings, "auth": null});
                     (response.status.unwrap_or(200), body)
                 }
