@@ -175,6 +175,20 @@ impl Server {
         }
     }
 
+    /// Mounts kv version 2 at `secret/`, as every development server of this kind has it.
+    ///
+    /// # Errors
+    /// Those of the store; 503 while sealed.
+    pub async fn mount_secret(&self) -> Result<(), Error> {
+        let sealed = || Error::caller("Vault is sealed").blame(strongroom_mount::Blame::Peer);
+        let live = self.phase.live().ok_or_else(sealed)?;
+        let mut entry = mounts::Entry::new("secret/", "kv")?;
+        entry.description = "key/value secret storage".into();
+        entry.options = Some([("version".to_owned(), "2".to_owned())].into());
+        let taken = live.mounts.enable(entry).await?;
+        taken.map_err(|in_use| Error::us(format!("{in_use:?} is in the way of secret/")))
+    }
+
     fn serve(&self, change: &Change, live: Arc<Live>) {
         housekeeping::keep(&live);
         self.phase.open(change, live);

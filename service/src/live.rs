@@ -77,7 +77,7 @@ impl Live {
         let audit = Audit::open(&server.devices, &rows.dir("audit")).await?;
         let system = System::default();
         let builtins = Builtins { system: system.clone(), tokens: tokens.clone(), policies: policies.clone() };
-        let mounts = Mounts::open(&barrier, rows, entries, builtins, settings.ttl).await?;
+        let mounts = Mounts::open(&barrier, rows, entries, builtins, settings.ttl, clock.clone()).await?;
         let (server, alive, moves) = (Arc::downgrade(server), watch::Sender::new(()), Default::default());
         let live = Arc::new(Live {
             barrier,

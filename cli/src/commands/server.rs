@@ -134,6 +134,7 @@ async fn begin_dev(parsed: &Parsed, running: &strongroom_service::Running, custo
     let made = custody.initialise(&request).await.map_err(|error| error.to_string())?;
     let root = server.found(&change, made.barrier.clone(), true).await.map_err(|error| error.to_string())?;
     drop(change);
+    server.mount_secret().await.map_err(|error| error.to_string())?;
     let key = made.keys.first().map(|key| Zeroizing::new(base64_simd::STANDARD.encode_to_string(key.expose())));
     let address = running.addresses().first().map(ToString::to_string).unwrap_or_default();
     println!(

@@ -2,12 +2,13 @@
 
 use super::entry::Class;
 use crate::sys::System;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use strongroom_auth::{PolicyStore, TokenStore};
 use strongroom_mount::{Answer, Backend, Ctx, Error, Request, Route};
 
 /// Secrets engines that a request may mount.
-pub const SECRETS: &[&str] = &["transit"];
+pub const SECRETS: &[&str] = &["kv", "transit"];
 /// Auth methods that a request may mount.
 pub const METHODS: &[&str] = &[];
 
@@ -22,17 +23,26 @@ pub struct Builtins {
 }
 
 impl Builtins {
-    /// A backend of its own for one mount; `None` for what is not known.
-    pub fn make(&self, class: Class, kind: &str) -> Option<Arc<dyn Backend>> {
-        Some(match (class, kind) {
+    /// A backend of its own for one mount with these options; `None` for what is not known.
+    ///
+    /// # Errors
+    /// Options that the backend cannot have.
+    pub fn make(
+        &self,
+        class: Class,
+        kind: &str,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Option<Arc<dyn Backend>>, Error> {
+        Ok(Some(match (class, kind) {
+            (Class::Secret, "kv") => strongroom_engines::kv::backend(options)?,
             (Class::Secret, "transit") => Arc::new(strongroom_engines::transit::Transit::new()),
             (Class::Secret, "system") => Arc::new(self.system.clone()),
             (Class::Auth, "token") => strongroom_auth::tokens::backend(self.tokens.clone(), self.policies.clone()),
             // Paths that are the server's own, and that have no routes yet.
             (Class::Secret, "identity") => Arc::new(Reserved("identity")),
             (Class::Secret, "cubbyhole") => Arc::new(Reserved("cubbyhole")),
-            _ => return None,
-        })
+            _ => return Ok(None),
+        }))
     }
 
     /// Whether a request may mount it.
@@ -41,6 +51,16 @@ impl Builtins {
             Class::Secret => SECRETS.contains(&kind),
             Class::Auth => METHODS.contains(&kind),
         }
+    }
+}
+
+/// Names under which clients ask for a kind with an option set.
+pub fn alias(kind: &str) -> (&str, Option<(&'static str, &'static str)>) {
+    match kind {
+        "kv-v2" => ("kv", Some(("version", "2"))),
+        "kv-v1" => ("kv", Some(("version", "1"))),
+        "generic" => ("kv", None),
+        kind => (kind, None),
     }
 }
 

@@ -4,6 +4,6 @@ mod builtin;
 mod entry;
 mod table;
 
-pub use builtin::{Builtins, METHODS, SECRETS};
+pub use builtin::{Builtins, METHODS, SECRETS, alias};
 pub use entry::{Class, Entry, Lockout, Tuning};
 pub use table::{InUse, Mount, Mounts};

@@ -3,9 +3,11 @@
 use super::builtin::Builtins;
 use super::entry::{Class, Entry, Tuning};
 use parking_lot::RwLock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use strongroom_clock::Clock;
 use strongroom_keystore::{Barrier, Batch, Error, View};
-use strongroom_mount::{Backend, MountInfo, Router, TtlLimits};
+use strongroom_mount::{Backend, Caller, Ctx, MountInfo, Router, TtlLimits};
 
 /// One mount, ready to serve.
 pub struct Mount {
@@ -28,6 +30,7 @@ pub struct Mounts {
     rows: View,
     builtins: Builtins,
     ttl: TtlLimits,
+    clock: Clock,
     /// Sorted by path. No mount lies below another.
     current: RwLock<Arc<[Arc<Mount>]>>,
     /// One change at a time.
@@ -70,23 +73,26 @@ impl Mounts {
         entries: Vec<Entry>,
         builtins: Builtins,
         ttl: TtlLimits,
+        clock: Clock,
     ) -> Result<Self, Error> {
         let mounts = Mounts {
             barrier: barrier.clone(),
             rows,
             builtins,
             ttl,
+            clock,
             current: RwLock::new(Arc::new([])),
             change: tokio::sync::Mutex::default(),
         };
         let mut ready = Vec::new();
         for entry in entries {
             match mounts.ready(entry.clone()) {
-                Some(mount) => ready.push(mount),
-                None => tracing::error!(path = entry.path, kind = entry.kind, "nothing here serves this mount"),
+                Ok(mount) => ready.push(mount),
+                Err(error) => tracing::error!(path = entry.path, kind = entry.kind, "a mount is not served: {error}"),
             }
         }
-        mounts.replace(ready);
+        mounts.replace(ready.clone());
+        ready.iter().for_each(|mount| mounts.start(mount));
         mounts.purge_what_was_left().await?;
         Ok(mounts)
     }
@@ -151,19 +157,20 @@ impl Mounts {
     /// Mounts `entry`, which is stored before this returns.
     ///
     /// # Errors
-    /// `Ok(Err(InUse))` when something is in the way; those of the store.
-    pub async fn enable(&self, entry: Entry) -> Result<Result<(), InUse>, Error> {
+    /// `Ok(Err(InUse))` when something is in the way; options that the backend cannot have; those of the store.
+    pub async fn enable(&self, entry: Entry) -> Result<Result<(), InUse>, strongroom_mount::Error> {
         let _change = self.change.lock().await;
         if let Some(in_use) = self.in_the_way(&entry.path, None) {
             return Ok(Err(in_use));
         }
-        let mount = self.ready(entry).ok_or_else(|| Error::Format("nothing here serves this mount".into()))?;
+        let mount = self.ready(entry)?;
         let mut batch = Batch::new();
         batch.put(&self.rows, &row(&mount.entry), &mount.entry.encode());
         self.rows.commit(batch).await?;
         let mut all = self.all().to_vec();
-        all.push(mount);
+        all.push(mount.clone());
         self.replace(all);
+        self.start(&mount);
         Ok(Ok(()))
     }
 
@@ -187,17 +194,24 @@ impl Mounts {
     /// Gives a mount other settings, by `edit`, which may refuse. `None` where there is no mount at `path`.
     ///
     /// # Errors
-    /// Those of `edit` and of the store; nothing is changed then.
-    pub async fn tune<E: From<Error>>(
+    /// Those of `edit` and of the store; options that the backend does not accept. Nothing is changed then.
+    pub async fn tune(
         &self,
         path: &str,
-        edit: impl FnOnce(&mut Entry) -> Result<(), E>,
-    ) -> Result<Option<()>, E> {
+        edit: impl FnOnce(&mut Entry) -> Result<(), strongroom_mount::Error>,
+    ) -> Result<Option<()>, strongroom_mount::Error> {
         let _change = self.change.lock().await;
         let Some(mount) = self.at(path) else { return Ok(None) };
         let mut entry = mount.entry.clone();
         edit(&mut entry)?;
-        self.rewrite(&mount, entry).await?;
+        if entry.options == mount.entry.options {
+            self.rewrite(self.same(&mount, entry)).await?;
+            return Ok(Some(()));
+        }
+        mount.backend.accepts(entry.options.as_ref().unwrap_or(&BTreeMap::new()))?;
+        let changed = self.ready(entry)?;
+        self.rewrite(changed.clone()).await?;
+        self.start(&changed);
         Ok(Some(()))
     }
 
@@ -212,22 +226,26 @@ impl Mounts {
             return Ok(Some(Err(in_use)));
         }
         let entry = Entry { path: to.to_owned(), ..mount.entry.clone() };
-        self.rewrite(&mount, entry).await?;
+        self.rewrite(self.same(&mount, entry)).await?;
         Ok(Some(Ok(())))
     }
 
-    async fn rewrite(&self, mount: &Arc<Mount>, entry: Entry) -> Result<(), Error> {
-        let mut batch = Batch::new();
-        batch.put(&self.rows, &row(&entry), &entry.encode());
-        self.rows.commit(batch).await?;
-        // The backend stays, and with it what it has cached.
-        let changed = Arc::new(Mount {
+    /// The mount with another entry. The backend stays, and with it what it has cached.
+    fn same(&self, mount: &Mount, entry: Entry) -> Arc<Mount> {
+        Arc::new(Mount {
             info: entry.info(self.ttl),
             entry,
             backend: mount.backend.clone(),
             router: mount.router.clone(),
             view: mount.view.clone(),
-        });
+        })
+    }
+
+    /// Stores a mount that has changed, and serves it.
+    async fn rewrite(&self, changed: Arc<Mount>) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        batch.put(&self.rows, &row(&changed.entry), &changed.entry.encode());
+        self.rows.commit(batch).await?;
         let others = self.all().iter().filter(|held| held.entry.id != changed.entry.id).cloned().collect::<Vec<_>>();
         self.replace(others.into_iter().chain([changed]).collect());
         Ok(())
@@ -244,11 +262,26 @@ impl Mounts {
             .map(|held| InUse(held.short_path().to_owned()))
     }
 
-    fn ready(&self, entry: Entry) -> Option<Arc<Mount>> {
-        let backend = self.builtins.make(entry.class, &entry.kind)?;
+    fn ready(&self, entry: Entry) -> Result<Arc<Mount>, strongroom_mount::Error> {
+        let none = BTreeMap::new();
+        let backend = self.builtins.make(entry.class, &entry.kind, entry.options.as_ref().unwrap_or(&none))?;
+        let backend = backend.ok_or_else(|| strongroom_mount::Error::us("nothing here serves this mount"))?;
         let router = Arc::new(Router::new(backend.routes()));
-        let view = self.barrier.view(entry.storage()?);
-        Some(Arc::new(Mount { info: entry.info(self.ttl), entry, backend, router, view }))
+        let storage = entry.storage().ok_or_else(|| strongroom_mount::Error::us("the mount names no storage"))?;
+        let view = self.barrier.view(storage);
+        Ok(Arc::new(Mount { info: entry.info(self.ttl), entry, backend, router, view }))
+    }
+
+    /// Has the backend begin its own work beside requests. It holds on to the store alone, and ends when that is closed.
+    fn start(&self, mount: &Arc<Mount>) {
+        let (mount, clock) = (mount.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            let caller = Caller::nobody(None);
+            let cx = Ctx { view: &mount.view, caller: &caller, clock: &clock, mount: &mount.info };
+            if let Err(error) = mount.backend.start(&cx).await {
+                tracing::error!(mount = mount.entry.path, detail = error.detail, "a mount's own work failed: {error}");
+            }
+        });
     }
 
     fn replace(&self, mut mounts: Vec<Arc<Mount>>) {
@@ -266,31 +299,35 @@ impl Mounts {
 
     /// Deletes all rows of a storage, then the note that it is to be done.
     async fn purge(&self, id: &str, view: &View) -> Result<(), Error> {
-        const STEP: usize = 256;
-        let mut directories = vec![String::new()];
-        while let Some(directory) = directories.last().cloned() {
-            let names = view.list(&directory, None, STEP).await?;
-            if names.is_empty() {
-                directories.pop();
-                continue;
-            }
-            let mut batch = Batch::new();
-            let mut below = Vec::new();
-            for name in &names {
-                let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
-                match path.strip_suffix('/') {
-                    Some(path) => below.push(path.to_owned()),
-                    None => {
-                        batch.delete(view, &path);
-                    }
-                }
-            }
-            if !batch.is_empty() {
-                view.commit(batch).await?;
-            }
-            directories.extend(below);
+        while !view.list("", None, 1).await?.is_empty() {
+            self.empty(view).await?;
         }
         self.rows.delete(&format!("purge/{id}")).await
+    }
+
+    /// Deletes the rows that a storage holds now. A directory goes with its last row; it is listed once, since that opens
+    /// all of its rows.
+    async fn empty(&self, view: &View) -> Result<(), Error> {
+        const STEP: usize = 256;
+        let mut directories = vec![String::new()];
+        while let Some(directory) = directories.pop() {
+            let mut rows = Vec::new();
+            for name in view.list(&directory, None, usize::MAX).await? {
+                let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
+                match path.strip_suffix('/') {
+                    Some(below) => directories.push(below.to_owned()),
+                    None => rows.push(path),
+                }
+            }
+            for step in rows.chunks(STEP) {
+                let mut batch = Batch::new();
+                for row in step {
+                    batch.delete(view, row);
+                }
+                view.commit(batch).await?;
+            }
+        }
+        Ok(())
     }
 }
 

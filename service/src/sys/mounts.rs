@@ -1,7 +1,7 @@
 //! `sys/mounts`: secrets engines, and what `sys/auth` does in the same way.
 
 use super::{Scope, text, tune};
-use crate::mounts::{Class, Entry};
+use crate::mounts::{Class, Entry, alias};
 use strongroom_mount::{Error, Fields, Kind, Method, Object, Operation, Param, Response, Route};
 
 /// `sys/mounts`.
@@ -157,10 +157,11 @@ fn described(scope: &Scope<'_>, class: Class, path: &str, fields: &Fields) -> Re
         "plugin" => text(scope, "plugin_name")?,
         _ => given,
     };
-    let mut entry = Entry::new(path, &kind)?;
-    if let Some(options) = fields.key_values("options")? {
-        entry.options = Some(options).filter(|options| !options.is_empty());
-    }
+    let (kind, option) = alias(&kind);
+    let mut entry = Entry::new(path, kind)?;
+    let mut options = fields.key_values("options")?.unwrap_or_default();
+    options.extend(option.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    entry.options = Some(options).filter(|options| !options.is_empty());
     entry.description = text(scope, "description")?;
     entry.local = fields.bool("local")?.unwrap_or_default();
     entry.seal_wrap = fields.bool("seal_wrap")?.unwrap_or_default();
@@ -174,7 +175,7 @@ fn described(scope: &Scope<'_>, class: Class, path: &str, fields: &Fields) -> Re
     if class == Class::Auth && kind == "token" {
         return Err(Error::caller("token credential backend cannot be instantiated"));
     }
-    if !scope.live.mounts.can_mount(class, &kind) {
+    if !scope.live.mounts.can_mount(class, kind) {
         return Err(Error::caller(format!("plugin not found in the catalog: {kind}")));
     }
     Ok(entry)

@@ -1,5 +1,6 @@
 //! The service as a whole, through real sockets: in memory, with custodians' shares.
 
+mod kv;
 mod listening;
 mod refusals;
 mod stand;
