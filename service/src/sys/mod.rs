@@ -8,6 +8,7 @@ pub(crate) mod help;
 mod integrity;
 mod mounts;
 mod openapi;
+mod plugins;
 mod policies;
 mod reencrypt;
 pub(crate) mod remount;
@@ -42,13 +43,17 @@ pub(crate) struct Scope<'a> {
     pub(crate) request: &'a Request,
 }
 
-static ROUTES: [Route; 34] = [
+static ROUTES: [Route; 38] = [
     mounts::LIST,
     mounts::MOUNT,
     auth::LIST,
     auth::MOUNT,
     remount::REMOUNT,
     remount::STATUS,
+    plugins::CATALOG,
+    plugins::LIST,
+    plugins::PLUGIN,
+    plugins::RELOAD,
     policies::LIST,
     policies::POLICY,
     policies::OLD_LIST,
@@ -96,6 +101,10 @@ impl System {
             "auth/{path...}" => auth::mount(&scope).await,
             "remount" => remount::remount(&scope).await,
             "remount/status/{migration_id}" => remount::status(&scope),
+            "plugins/catalog" => Ok(plugins::catalog()),
+            "plugins/catalog/{type}" => plugins::list(&scope),
+            "plugins/catalog/{type}/{name}" => plugins::plugin(&scope),
+            "plugins/reload/backend" => plugins::reload(&scope),
             "policies/acl" => policies::list(&scope).await,
             "policies/acl/{name}" => policies::policy(&scope).await,
             "policy" => policies::old_list(&scope).await,
