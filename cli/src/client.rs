@@ -106,7 +106,8 @@ impl Client {
             .header("x-vault-request", "true")
             .header("connection", "close");
         if body.is_some() {
-            request = request.header("content-type", "application/json");
+            let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+            request = request.header("content-type", kind);
         }
         if let Some(token) = &self.token {
             request = request.header("x-vault-token", token.as_str());

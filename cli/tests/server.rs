@@ -333,6 +333,85 @@ fn every_client_command_does_what_the_stock_one_does() {
 }
 
 #[test]
+fn kv_commands_serve_both_versions_as_the_stock_ones_do() {
+    let (server, init) = TestServer::unsealed(Config::default());
+    let root = init.root.as_str();
+    said(&server, root, "secrets enable -path=old kv");
+    said(&server, root, "secrets enable -path=secret kv-v2");
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+
+    assert_eq!(said(&server, root, "kv put old/a k=v n=1"), "Success! Data written to: old/a\n");
+    assert_eq!(said(&server, root, "kv get -field=k old/a"), "v");
+    assert!(said(&server, root, "kv get old/a").starts_with("=== Data ===\nKey    Value\n"));
+    assert_eq!(said(&server, root, "kv list old"), "Keys\n----\na\n");
+    assert_eq!(cli(&server, root, "kv patch old/a k=w", "").code, 1);
+    assert_eq!(cli(&server, root, "kv get -version=1 old/a", "").code, 1);
+
+    let put = said(&server, root, "kv put -cas=0 secret/dir/a k=v");
+    assert!(put.starts_with("= Secret Path ") || put.contains("secret/data/dir/a\n"), "{put}");
+    assert!(put.contains("version            1\n") && put.contains("deletion_time      n/a\n"), "{put}");
+    assert_eq!(cli(&server, root, "kv put -cas=0 secret/dir/a k=w", "").code, 2);
+    assert_eq!(json(&said(&server, root, "kv patch -format=json -mount=secret dir/a x=y"))["data"]["version"], 2);
+    assert_eq!(json(&said(&server, root, "kv patch -format=json -method=rw secret/dir/a x=z"))["data"]["version"], 3);
+    said(&server, root, "kv patch -remove-data=x secret/dir/a k=last");
+    let read = json(&said(&server, root, "kv get -format=json secret/dir/a"));
+    assert_eq!(read["data"]["data"], serde_json::json!({"k": "last"}));
+    assert_eq!(said(&server, root, "kv get -mount=secret -version=1 -field=k dir/a"), "v");
+    let shown = said(&server, root, "kv get secret/dir/a");
+    assert!(shown.contains("= Metadata =") && shown.ends_with("k      last\n"), "{shown}");
+    assert_eq!(said(&server, root, "kv list secret"), "Keys\n----\ndir/\n");
+    assert_eq!(said(&server, root, "kv list -mount=secret dir"), "Keys\n----\na\n");
+
+    assert!(
+        said(&server, root, "kv delete secret/dir/a").contains("Data deleted (if it existed) at: secret/data/dir/a")
+    );
+    let deleted = said(&server, root, "kv get secret/dir/a");
+    assert!(deleted.contains("= Metadata =") && !deleted.contains("= Data ="), "{deleted}");
+    said(&server, root, "kv undelete -versions=4 secret/dir/a");
+    said(&server, root, "kv destroy -versions=2,3 secret/dir/a");
+    assert_eq!(cli(&server, root, "kv undelete secret/dir/a", "").code, 1);
+    assert_eq!(cli(&server, root, "kv rollback -version=2 secret/dir/a", "").code, 2);
+    assert!(said(&server, root, "kv rollback -version=1 secret/dir/a").contains("version            5\n"));
+    assert_eq!(said(&server, root, "kv get -field=k secret/dir/a"), "v");
+
+    said(&server, root, "kv metadata put -max-versions=3 -cas-required -custom-metadata=a=b secret/dir/a");
+    said(&server, root, "kv metadata patch -custom-metadata=c=d -remove-custom-metadata=a secret/dir/a");
+    let metadata = said(&server, root, "kv metadata get secret/dir/a");
+    assert!(metadata.contains("map[c:d]") && metadata.contains("= Version 5 ="), "{metadata}");
+    assert_eq!(cli(&server, root, "kv put secret/dir/a k=x", "").code, 2);
+    said(&server, root, "kv metadata delete secret/dir/a");
+    for gone in ["kv get", "kv metadata get", "kv patch -method=patch"] {
+        let gone =
+            cli(&server, root, &format!("{gone} secret/dir/a {}", if gone.contains("patch") { "a=b" } else { "" }), "");
+        assert!(gone.code == 2 && gone.err.contains("No value found"), "{gone:?}");
+    }
+
+    // A policy that grants no patch makes it a read and a write.
+    let policy = "path \"secret/data/*\" { capabilities = [\"create\", \"read\", \"update\"] }\n";
+    assert_eq!(cli(&server, root, "policy write rw -", policy).code, 0);
+    let token = said(&server, root, "token create -policy=rw -field=token");
+    said(&server, &token, "kv put secret/p a=1");
+    said(&server, &token, "kv patch secret/p b=2");
+    let read = json(&said(&server, &token, "kv get -format=json secret/p"));
+    assert_eq!(read["data"]["data"], serde_json::json!({"a": "1", "b": "2"}));
+    let denied = cli(&server, &token, "kv get old/a", "");
+    assert!(denied.code == 2 && denied.err.contains("preflight capability check returned 403"), "{denied:?}");
+
+    said(&server, root, "kv enable-versioning old");
+    wait_until(|| cli(&server, root, "kv get -field=k old/a", "").out == "v");
+    assert!(said(&server, root, "kv get old/a").contains("old/data/a"));
+}
+
+/// Asks again until it holds.
+fn wait_until(mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to hold");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn login_keeps_a_token_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let (server, init) = TestServer::unsealed(Config::default());

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connect;
+mod kv;
 mod logical;
 mod login;
 mod operator;
@@ -60,6 +61,7 @@ const COMMANDS: &[&[Command]] = &[
     status::COMMANDS,
     operator::COMMANDS,
     logical::COMMANDS,
+    kv::COMMANDS,
     login::COMMANDS,
     token::COMMANDS,
     policy::COMMANDS,
