@@ -65,11 +65,9 @@ fn play(file: &str) -> (Scenario, Vec<Outcome>) {
 /// What a listed step may wait for although its own route is served: something that the scenario mounts, enables or
 /// begins first. Anything else on a served route is a defect, and may not stand on the list.
 const NEEDS: &[(&str, &str)] = &[
-    ("mounts", "needs kv or userpass, which the scenario mounts"),
-    ("errors", "needs kv, which the scenario mounts"),
+    ("mounts", "needs userpass, pki, ssh or totp, which the scenario mounts or asks for"),
+    ("errors", "needs response wrapping"),
     ("leases", "needs a leasing engine, which the scenario mounts"),
-    ("kv1", "needs kv"),
-    ("kv2", "needs kv"),
     ("cubbyhole", "needs cubbyhole"),
     ("wrapping", "needs response wrapping"),
     ("audit", "needs audit devices through the API, or CORS"),
@@ -86,7 +84,7 @@ const NEEDS: &[(&str, &str)] = &[
 /// What a failing step waits for: written into a new entry of the list, to be reviewed.
 fn guess(file: &str, outcome: &Outcome, served: &Served) -> Exception {
     let served_by = match file {
-        "kv1" | "kv2" | "cubbyhole" | "leases" | "audit" | "errors" | "mounts" | "policy" => "auto-unseal in earnest",
+        "cubbyhole" | "leases" | "audit" | "errors" | "policy" => "auto-unseal in earnest",
         "rekey-root" => "seals and custody",
         "pki" | "ssh" | "totp" => "engines",
         _ => "auth methods",
