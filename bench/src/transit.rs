@@ -1,9 +1,9 @@
 //! Encrypt 32 B with a policy-bound token, two policies and file audit, against the bare echo with the same body sizes.
 
+use crate::echo::echo;
 use crate::{median, wrk};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use strongroom_conformance::TestServer;
 use strongroom_conformance::server::{Config, Initialised, Storage};
 
@@ -93,18 +93,4 @@ fn audit_lines(server: &TestServer) -> u64 {
         let length = chunk.len();
         reader.consume(length);
     }
-}
-
-/// Starts the echo beside this program, answering `size` bytes.
-fn echo(size: usize) -> (Child, String) {
-    let program = std::env::current_exe().expect("a program knows its path").with_file_name("echo");
-    let mut child = Command::new(program)
-        .args(["0", &size.to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the echo is built beside the bench: cargo build --release -p strongroom-bench");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout).read_line(&mut line).expect("the echo says where it listens");
-    (child, line.trim().to_owned())
 }

@@ -1,4 +1,4 @@
-//! wrk as the load generator: two threads, 64 keep-alive connections.
+//! wrk as the load generator, with keep-alive connections.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,16 +18,32 @@ pub(crate) struct Load {
 /// POSTs `body` to `url` for `seconds` with 64 clients.
 ///
 /// # Panics
-/// When wrk is missing or says something else than expected: `scripts/setup.sh bench` installs it.
+/// As [`script`].
 pub(crate) fn post(directory: &Path, url: &str, token: Option<&str>, body: &str, seconds: u64) -> Load {
-    let script = directory.join("post.lua");
+    let text = format!("wrk.method = \"POST\"\nwrk.body = '{body}'\n");
+    script(directory, url, token, &text, 64, seconds)
+}
+
+/// GETs `url` for `seconds` with 64 clients.
+///
+/// # Panics
+/// As [`script`].
+pub(crate) fn get(directory: &Path, url: &str, token: Option<&str>, seconds: u64) -> Load {
+    script(directory, url, token, "wrk.method = \"GET\"\n", 64, seconds)
+}
+
+/// Runs a script of wrk's for `seconds` with `clients` connections.
+///
+/// # Panics
+/// When wrk is missing or says something else than expected: `scripts/setup.sh bench` installs it.
+pub(crate) fn script(directory: &Path, url: &str, token: Option<&str>, text: &str, clients: u64, seconds: u64) -> Load {
+    let script = directory.join("load.lua");
     let header = token.map_or(String::new(), |token| format!("wrk.headers[\"X-Vault-Token\"] = \"{token}\"\n"));
-    let text = format!(
-        "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n{header}wrk.body = '{body}'\n"
-    );
+    let text = format!("wrk.headers[\"Content-Type\"] = \"application/json\"\n{header}{text}");
     std::fs::write(&script, text).expect("the script can be written");
     let output = Command::new("wrk")
-        .args(["-t2", "-c64", "--latency", &format!("-d{seconds}s"), "-s"])
+        .arg(format!("-t{}", clients.min(2)))
+        .args([&format!("-c{clients}"), "--latency", &format!("-d{seconds}s"), "-s"])
         .arg(&script)
         .arg(url)
         .output()
