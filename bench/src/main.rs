@@ -3,11 +3,13 @@
 //! `bench transit [SECONDS] [ROUNDS]`   encrypt 32 B with a policy-bound token, two policies and file audit, against `echo`
 //! `bench kv [SECONDS] [ROUNDS] [SECRETS]` read a secret of version 2 against `echo`; write versions against bare redb
 //! `bench start [ROUNDS]`               start to active with a static seal and with SoftHSM2
+//! With `OPENBAO=<path of its binary>`, OpenBao does the same in the same run.
 //! Results are printed, and written as JSON under `target/bench/`.
 #![forbid(unsafe_code)]
 
 mod echo;
 mod kv;
+mod openbao;
 mod redb;
 mod start;
 mod transit;

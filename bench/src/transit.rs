@@ -1,6 +1,7 @@
 //! Encrypt 32 B with a policy-bound token, two policies and file audit, against the bare echo with the same body sizes.
 
 use crate::echo::echo;
+use crate::openbao::OpenBao;
 use crate::{median, wrk};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -39,6 +40,17 @@ pub(crate) fn run(seconds: u64, rounds: u64) -> Value {
     let (mut echo, address) = echo(sample.body.len());
     let directory = tempfile::tempdir().expect("a temporary directory");
     let url = format!("{}/v1/transit/encrypt/bench", server.url());
+    let other = OpenBao::given().map(|server| {
+        let mut root = server.client().with_token(&server.root);
+        root.call("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));
+        root.call("POST", "transit/keys/bench", None);
+        for (name, policy) in [("bench-encrypt", encrypt), ("bench-decrypt", decrypt)] {
+            root.call("PUT", &format!("sys/policies/acl/{name}"), Some(&json!({ "policy": policy })));
+        }
+        let token = server.token(&json!(["bench-encrypt", "bench-decrypt"]));
+        (server, token)
+    });
+    let mut others = vec![];
     let (mut bare, mut ours, mut bare_cpu, mut ours_cpu, mut latency) = (vec![], vec![], vec![], vec![], vec![]);
     println!("encrypt 32 B: token, two policies, file audit; wrk -t2 -c64, {seconds} s a round");
     for round in 1..=rounds {
@@ -68,6 +80,13 @@ pub(crate) fn run(seconds: u64, rounds: u64) -> Value {
             ours[ours.len() - 1] / bare[bare.len() - 1],
             load.answered
         );
+        if let Some((server, token)) = &other {
+            let url = format!("{}/v1/transit/encrypt/bench", server.url());
+            let load = wrk::post(directory.path(), &url, Some(token), body, seconds);
+            assert_eq!(load.failed, 0, "OpenBao fails");
+            println!("round {round}: OpenBao {:.0}/s, ratio {:.3}", load.rate, load.rate / bare[bare.len() - 1]);
+            others.push(load.rate);
+        }
     }
     let _ = echo.kill();
     let ratio = median(&ours) / median(&bare);
@@ -77,7 +96,7 @@ pub(crate) fn run(seconds: u64, rounds: u64) -> Value {
         median(&ours)
     );
     json!({"echo_per_second": bare, "encrypt_per_second": ours, "echo_cpu_us": bare_cpu, "encrypt_cpu_us": ours_cpu,
-        "ratio_of_medians": ratio, "target": 0.65, "seconds": seconds, "clients": 64})
+        "ratio_of_medians": ratio, "target": 0.65, "openbao_per_second": others, "seconds": seconds, "clients": 64})
 }
 
 fn audit_lines(server: &TestServer) -> u64 {
