@@ -5,6 +5,7 @@
 
 use crate::config::Redact;
 use crate::respond::Refusal;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Method};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -13,6 +14,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_mount::{Error, Fields, Operation};
 use zeroize::Zeroizing;
+
+/// Vault's own headers, hashed once.
+static TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+static NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+static WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
 
 /// A path below `/v1/`, canonical: no leading slash, no empty segment but a last one, no `.` or `..`, printable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -204,8 +210,8 @@ impl Head {
         }
         let path = if matches!(verb, Verb::List | Verb::Scan) { path.into_directory() } else { path };
         namespace(headers)?;
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let content_type = text("content-type").map(str::to_owned);
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let content_type = text(&CONTENT_TYPE).map(str::to_owned);
         Ok(Some(Head {
             id: RequestId::next(),
             verb,
@@ -213,7 +219,7 @@ impl Head {
             query: query.to_owned(),
             help,
             token: token(headers),
-            wrap_ttl: wrap_ttl(text("x-vault-wrap-ttl"))?,
+            wrap_ttl: wrap_ttl(text(&WRAP_TTL))?,
             content_type,
             remote,
             redact: Redact::default(),
@@ -328,18 +334,18 @@ fn token(headers: &HeaderMap) -> Option<Zeroizing<String>> {
         let text = text.trim();
         (!text.is_empty()).then(|| Zeroizing::new(text.to_owned()))
     };
-    if let Some(value) = headers.get("x-vault-token")
+    if let Some(value) = headers.get(&TOKEN)
         && let Some(token) = text(value)
     {
         return Some(token);
     }
-    let bearer = headers.get("authorization")?;
+    let bearer = headers.get(AUTHORIZATION)?;
     text(bearer)?.strip_prefix("Bearer ").map(|token| Zeroizing::new(token.trim().to_owned())).filter(|t| !t.is_empty())
 }
 
 /// There are no namespaces: none, the empty one, `/` and `root` are this one.
 fn namespace(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get("x-vault-namespace").map(http::HeaderValue::as_bytes) {
+    match headers.get(&NAMESPACE).map(http::HeaderValue::as_bytes) {
         None | Some(b"" | b"/" | b"root" | b"root/") => Ok(()),
         Some(_) => Err(Refusal::text(404, "namespace not found")),
     }
