@@ -27,6 +27,10 @@ pub struct KeyStatus {
     pub limit: u64,
     /// Terms in the keyring.
     pub terms: usize,
+    /// The generation of the names key.
+    pub names: u8,
+    /// Whether rows may still have names under the names key before.
+    pub renaming: bool,
 }
 
 /// What the store knows of its own integrity.
@@ -129,6 +133,8 @@ impl Barrier {
             operations: state.head.operations,
             limit: self.0.0.limits().operations,
             terms: state.keyring.terms.len(),
+            names: state.keyring.names_generation(),
+            renaming: state.keyring.older_names_generation().is_some(),
         })
     }
 
@@ -142,7 +148,14 @@ impl Barrier {
         self.0.0.set_limits(limits);
     }
 
-    /// The job that seals anew what older terms have sealed: the one that was begun, or a new one.
+    /// A fresh names key; gives its generation. A [`Barrier::reencryption`] must follow, which renames every row and takes the
+    /// older key out; there is no further rotation before its end.
+    pub async fn rotate_names(&self) -> Result<u8, Error> {
+        Ok(self.0.0.submit((1, 1024), |draft| draft.rotate_names()).await?.0)
+    }
+
+    /// The job that seals anew what older terms have sealed, and renames what has its name under an older names key: the one
+    /// that was begun, or a new one.
     pub fn reencryption(&self) -> Result<Reencryption, Error> {
         Reencryption::open(self.0.0.clone())
     }

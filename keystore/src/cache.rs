@@ -86,6 +86,8 @@ impl<'a> Borrow<dyn Named + 'a> for Place {
 struct Entry<T> {
     /// Which store this was read from, so that a cache that outlives a seal answers nothing of before.
     store: u64,
+    /// Which names keys `shard` was found with.
+    naming: u64,
     shard: usize,
     counter: u64,
     version: Option<Version>,
@@ -120,11 +122,14 @@ impl<T> Cache<T> {
         if let Some(entry) = &entry
             && entry.store == store.id()
             && store.counter(entry.shard) == entry.counter
+            && store.naming() == entry.naming
             && store.is_open()
         {
             return Ok(entry.value.clone());
         }
         let row_path = view.row(path)?;
+        // Before the shard: a rotation of the names key in between makes the entry stale.
+        let naming = store.naming();
         let shard = store.shard(&store.key(view.mount(), &row_path)?);
         // The counter is read before the row: a commit in between makes the entry stale, never wrongly fresh.
         let counter = store.counter(shard);
@@ -135,7 +140,7 @@ impl<T> Cache<T> {
             (_, Some(row)) => Some(Arc::new(decode(row.value.expose())?)),
             (_, None) => None,
         };
-        let entry = Entry { store: store.id(), shard, counter, version, value: value.clone() };
+        let entry = Entry { store: store.id(), naming, shard, counter, version, value: value.clone() };
         held.lock().insert(Place(sought.0, sought.1.into(), sought.2.into()), entry, 1);
         Ok(value)
     }

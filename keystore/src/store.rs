@@ -29,7 +29,7 @@ pub struct Options {
 
 /// The program's version, as a store's minimum version means it: raised by one with every change of the format that an
 /// older program must not touch.
-pub const PROGRAM: u32 = 1;
+pub const PROGRAM: u32 = 2;
 
 impl Default for Options {
     fn default() -> Self {

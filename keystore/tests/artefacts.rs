@@ -41,10 +41,12 @@ fn pin() {
         wait(barrier.view(MOUNT).put(path, value)).unwrap();
         if n == 30 {
             wait(barrier.rotate()).unwrap();
+            wait(barrier.rotate_names()).unwrap();
         }
     }
     wait(barrier.view(MOUNT).put("gone", b"1")).unwrap();
     wait(barrier.view(MOUNT).delete("gone")).unwrap();
+    wait(barrier.reencryption().unwrap().step()).unwrap();
     wait(barrier.change(Change { root: Some((&root(2), 2)), ..Change::default() })).unwrap();
     barrier.close();
     std::fs::write(file, print(&dump(store.storage()))).unwrap();
@@ -71,4 +73,29 @@ fn the_first_format_opens() {
     let clear: Vec<_> = store.clear_rows().unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(clear, ["expression", "keyslot/1"]);
     wait(barrier.view(MOUNT).put("new", b"1")).unwrap();
+}
+
+#[test]
+fn a_store_in_the_middle_of_a_renaming_opens() {
+    let store = Store::over(restored(&parse(include_str!("artefacts/store-2.txt"))), options(35));
+    let barrier = store.unseal(&root(2)).unwrap().confirm(&[]).unwrap().serve(&[]).unwrap();
+    let status = barrier.key_status().unwrap();
+    assert_eq!((status.terms, status.names, status.renaming), (2, 2, true));
+    let found = verify(&barrier);
+    assert_eq!(found.problems, []);
+    assert!(found.names[&1] > 0 && found.names[&2] > 30, "{:?}", found.names);
+    let check = || {
+        for (path, value) in rows() {
+            assert_eq!(wait(barrier.view(MOUNT).get(&path)).unwrap().unwrap().value.expose(), value);
+        }
+        assert_eq!(wait(barrier.view(MOUNT).list("", None, 9)).unwrap(), ["dir0/", "dir1/", "dir2/"]);
+        assert!(!wait(barrier.view(MOUNT).exists("gone")).unwrap());
+    };
+    check();
+    let mut job = barrier.reencryption().unwrap();
+    assert_eq!(job.progress().seen, 64, "its progress is in the store");
+    while wait(job.step()).unwrap().is_some() {}
+    wait(job.retire(&job.prove().unwrap())).unwrap();
+    assert!(!barrier.key_status().unwrap().renaming);
+    check();
 }

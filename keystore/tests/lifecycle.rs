@@ -3,11 +3,12 @@
 mod common;
 
 use common::{CLUSTER, MOUNT, dump, init, options, restored, root, unseal, verify};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use strongroom_clock::{Clock, Timestamp};
 use strongroom_keystore::storage::{Fault, Faulty, Op, Storage, Table};
 use strongroom_keystore::{
-    Batch, Change, Device, DeviceId, Error, Init, Layer, Options, Reading, Store, TermLimits, wait,
+    Batch, Cache, Change, Device, DeviceId, Error, Init, Layer, Options, PROGRAM, Reading, Store, TermLimits, wait,
 };
 
 fn device(counter: u64) -> Reading {
@@ -98,7 +99,7 @@ fn a_store_says_which_program_it_needs() {
     assert_eq!(barrier.integrity().unwrap().minimum, 9);
     barrier.close();
     let error = store.unseal(&root(1)).err().unwrap();
-    assert!(matches!(error, Error::ProgramTooOld { needed: 9, running: 1 }));
+    assert!(matches!(error, Error::ProgramTooOld { needed: 9, running: PROGRAM }));
     assert!(error.to_string().contains("needs at least"));
     let newer = Store::over(store.storage().clone(), Options { program: 9, ..options(10) });
     newer.unseal(&root(1)).unwrap();
@@ -245,6 +246,80 @@ fn re_encryption_resumes_and_ends_with_a_proof() {
     assert_eq!(wait(barrier.view(MOUNT).get("d1/r1")).unwrap().unwrap().value.expose(), [1; 40]);
     barrier.close();
     assert_eq!(verify(&unseal(store.storage(), 50).unwrap()).problems, []);
+}
+
+#[test]
+fn the_names_key_is_rotated_and_a_walk_proves_that_no_row_has_an_older_name() {
+    let store = Store::inmem_with(options(50));
+    let barrier = init(&store, Vec::new());
+    let view = barrier.view(MOUNT);
+    for n in 0..300 {
+        wait(view.put(&format!("d{}/r{n}", n % 7), &[n as u8; 40])).unwrap();
+    }
+    wait(view.put("solo/only", b"1")).unwrap();
+    let cache = Cache::new(64);
+    let cached = |path: &str| {
+        wait(cache.get(&view, path, |bytes| Ok::<_, Error>(bytes.to_vec()))).unwrap().map(|row| row.to_vec())
+    };
+    assert_eq!((cached("d0/new"), cached("d0/r0")), (None, Some(vec![0; 40])));
+    let before = wait(view.get("d1/r1")).unwrap().unwrap().version;
+    let older: BTreeSet<_> = dump(store.storage()).into_keys().filter(|(table, _)| *table == Table::Rows).collect();
+    assert_eq!(wait(barrier.rotate_names()).unwrap(), 2);
+    assert!(matches!(wait(barrier.rotate_names()), Err(Error::Format(_))), "one after the other");
+    assert_eq!(barrier.integrity().unwrap().minimum, 2, "a program that knows one names key must not write here");
+
+    // Between the two names everything is where it was: read, changed, compared, listed, deleted.
+    assert_eq!(wait(view.get("d1/r1")).unwrap().unwrap().value.expose(), [1; 40]);
+    assert_eq!(wait(view.list("d0", None, 999)).unwrap().len(), 43);
+    let mut batch = Batch::new();
+    batch.expect(&view, "d1/r1", Some(before)).put(&view, "d1/r1", b"changed");
+    wait(view.commit(batch)).unwrap();
+    wait(view.put("d0/new", b"new")).unwrap();
+    wait(view.delete("d0/r0")).unwrap();
+    assert_eq!((cached("d0/new"), cached("d0/r0")), (Some(b"new".to_vec()), None));
+    assert_eq!(wait(view.list("d0", None, 999)).unwrap().len(), 43);
+    wait(view.delete("solo/only")).unwrap();
+    assert!(!wait(view.list("", None, 99)).unwrap().contains(&"solo/".to_owned()), "its marker had an older name too");
+    let found = verify(&barrier);
+    assert_eq!((found.problems, found.names[&2]), (vec![], 2));
+
+    let mut job = barrier.reencryption().unwrap();
+    let halfway = wait(job.step()).unwrap().unwrap();
+    assert_eq!((halfway.names, halfway.seen), (2, 64));
+    assert!(halfway.renamed > 60 && halfway.renamed == halfway.resealed);
+    assert!(matches!(wait(job.retire(&verify(&barrier))), Err(Error::Format(_))), "not before its end");
+    barrier.close();
+    drop(job);
+
+    let barrier = unseal(store.storage(), 50).unwrap();
+    let status = barrier.key_status().unwrap();
+    assert_eq!((status.names, status.renaming), (2, true));
+    let mut job = barrier.reencryption().unwrap();
+    assert_eq!(job.progress(), halfway, "it goes on where it was");
+    while wait(job.step()).unwrap().is_some() {}
+    // A walk from before the end leaves the key where it is.
+    let proof = job.prove().unwrap();
+    let mut early = proof.clone();
+    early.names.insert(1, 1);
+    wait(job.retire(&early)).unwrap();
+    assert!(barrier.key_status().unwrap().renaming);
+    assert_eq!(proof.problems, []);
+    assert_eq!(proof.names.into_iter().collect::<Vec<_>>(), [(2, proof.rows)], "no row is left under the older key");
+    wait(job.retire(&job.prove().unwrap())).unwrap();
+    assert!(!barrier.key_status().unwrap().renaming);
+    let now: BTreeSet<_> = dump(store.storage()).into_keys().filter(|(table, _)| *table == Table::Rows).collect();
+    let halves = |keys: &BTreeSet<(Table, Vec<u8>)>| -> BTreeSet<Vec<u8>> {
+        keys.iter().flat_map(|(_, key)| [key[..16].to_vec(), key[16..].to_vec()]).collect()
+    };
+    assert!(halves(&older).is_disjoint(&halves(&now)), "neither directory nor row can be followed across");
+    barrier.close();
+
+    let barrier = unseal(store.storage(), 50).unwrap();
+    let view = barrier.view(MOUNT);
+    assert_eq!(wait(view.get("d1/r1")).unwrap().unwrap().value.expose(), b"changed");
+    assert_eq!(wait(view.get("d2/r2")).unwrap().unwrap().value.expose(), [2; 40]);
+    assert_eq!(verify(&barrier).problems, []);
+    assert_eq!(wait(barrier.rotate_names()).unwrap(), 3, "and again");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::{MOUNT, Random, init, options, root, unseal, verify};
 use std::collections::BTreeMap;
 use strongroom_keystore::storage::Storage;
-use strongroom_keystore::{Barrier, Batch, MountId, Reading, Store, wait};
+use strongroom_keystore::{Barrier, Batch, Cache, Error, MountId, Reading, Store, wait};
 
 type Model = BTreeMap<(u8, String), Vec<u8>>;
 
@@ -51,14 +51,40 @@ fn compare(barrier: &Barrier, model: &Model, random: &mut Random) {
     }
 }
 
-fn run(storage: Storage, reopen: impl Fn(Storage) -> Storage, journal_entries: usize, rounds: usize) {
+/// Renames on and on, a few steps at a time; gives the generation of the names key.
+fn rename(barrier: &Barrier) -> u8 {
+    let status = barrier.key_status().unwrap();
+    if !status.renaming {
+        return wait(barrier.rotate_names()).unwrap();
+    }
+    let mut job = barrier.reencryption().unwrap();
+    // The third says that there was nothing left for it.
+    if (0..3).any(|_| wait(job.step()).unwrap().is_none()) {
+        wait(job.retire(&job.prove().unwrap())).unwrap();
+        assert!(!barrier.key_status().unwrap().renaming);
+    }
+    status.names
+}
+
+fn run(
+    storage: Storage,
+    reopen: impl Fn(Storage) -> Storage,
+    journal_entries: usize,
+    (rounds, renames): (usize, bool),
+) {
     let mut storage = storage;
     let mut random = Random(journal_entries as u64);
     let mut model = Model::new();
     let mut barrier = init(&Store::over(storage.clone(), options(journal_entries)), Vec::<Reading>::new());
     let mut pages = 0;
+    let mut generation = 1;
+    // The row of the job that renames.
+    let own = u64::from(renames);
     for round in 0..rounds {
-        for _ in 0..20 {
+        for step in 0..20 {
+            if renames && step % 4 == 0 {
+                generation = rename(&barrier);
+            }
             let mut batch = Batch::new();
             // Mostly small, sometimes more than a page of the journal holds; now and then a directory is emptied.
             let size = if random.below(10) == 0 { 200 } else { 1 + random.below(5) };
@@ -84,7 +110,7 @@ fn run(storage: Storage, reopen: impl Fn(Storage) -> Storage, journal_entries: u
         if round % 3 == 2 {
             let found = verify(&barrier);
             assert_eq!(found.problems, []);
-            let markers = found.rows - model.len() as u64;
+            let markers = found.rows - model.len() as u64 - own;
             assert!((1..30).contains(&markers), "{markers} markers");
             assert_eq!(found.pages, integrity.journal_pages);
         }
@@ -102,14 +128,22 @@ fn run(storage: Storage, reopen: impl Fn(Storage) -> Storage, journal_entries: u
         wait(barrier.view(mount(n)).delete(&path)).unwrap();
     }
     let found = verify(&barrier);
-    assert_eq!((found.rows, found.problems), (0, vec![]));
+    assert_eq!((found.rows, found.problems), (own, vec![]));
+    assert!(!renames || generation > 2, "{generation}");
     assert!(wait(barrier.view(MOUNT).list("", None, 9)).unwrap().is_empty());
 }
 
 #[test]
 fn in_memory_with_every_length_of_journal() {
     for journal_entries in [0, 40, 100_000] {
-        run(Storage::inmem(), |storage| storage, journal_entries, 12);
+        run(Storage::inmem(), |storage| storage, journal_entries, (12, false));
+    }
+}
+
+#[test]
+fn while_every_row_gets_new_names_again_and_again() {
+    for journal_entries in [0, 40] {
+        run(Storage::inmem(), |storage| storage, journal_entries, (20, true));
     }
 }
 
@@ -122,7 +156,7 @@ fn embedded_and_reopened() {
             drop(old);
             Storage::embedded(&path).unwrap()
         };
-        run(Storage::embedded(&path).unwrap(), reopen, journal_entries, 12);
+        run(Storage::embedded(&path).unwrap(), reopen, journal_entries, (12, false));
     }
 }
 
@@ -135,18 +169,31 @@ fn many_writers_and_readers_see_no_false_alarm() {
             let view = barrier.view(MOUNT).dir(&format!("w{n}"));
             scope.spawn(move || {
                 let mut random = Random(n);
+                let cache = Cache::new(100);
+                let cached = |path: &str| {
+                    let decoded = wait(cache.get(&view, path, |bytes| Ok::<_, Error>(bytes.to_vec()))).unwrap();
+                    decoded.map(|bytes| bytes.to_vec())
+                };
                 for round in 0..300u64 {
                     let path = format!("r{}", random.below(40));
                     if random.below(5) == 0 {
                         wait(view.delete(&path)).unwrap();
                         assert!(!wait(view.exists(&path)).unwrap());
+                        assert_eq!(cached(&path), None);
                     } else {
                         wait(view.put(&path, &round.to_be_bytes())).unwrap();
                         assert_eq!(wait(view.get(&path)).unwrap().unwrap().value.expose(), round.to_be_bytes());
+                        assert_eq!(cached(&path), Some(round.to_be_bytes().to_vec()));
                     }
                 }
             });
         }
+        let renamed = &barrier;
+        scope.spawn(move || {
+            for _ in 0..40 {
+                rename(renamed);
+            }
+        });
         for n in 0..2u64 {
             let view = barrier.view(MOUNT);
             scope.spawn(move || {
@@ -162,5 +209,6 @@ fn many_writers_and_readers_see_no_false_alarm() {
     });
     assert_eq!(barrier.integrity().unwrap().alarms, 0);
     assert_eq!(verify(&barrier).problems, []);
-    assert!(matches!(store.unseal(&root(1)).unwrap().confirm(&[]), Err(strongroom_keystore::Error::AlreadyOpen)));
+    assert!(barrier.key_status().unwrap().names > 2);
+    assert!(matches!(store.unseal(&root(1)).unwrap().confirm(&[]), Err(Error::AlreadyOpen)));
 }

@@ -123,10 +123,20 @@ impl Reencryptions {
         self.job.lock().clone()
     }
 
-    /// Goes on with a job that a seal or a restart interrupted.
+    /// Whether it is under way.
+    pub(crate) fn runs(&self) -> bool {
+        matches!(*self.job.lock(), Job::Sealing(..) | Job::Proving(..))
+    }
+
+    /// Goes on with a job that a seal or a restart interrupted, also before it had begun: after a rotation of the names key.
     pub(crate) async fn resume(&self) {
-        let Job::Stopped(record, _) = self.job() else { return };
-        tracing::info!(term = record.term, "the re-encryption goes on where it was");
+        match self.job() {
+            Job::Stopped(record, _) => tracing::info!(term = record.term, "the re-encryption goes on where it was"),
+            _ if self.barrier.key_status().is_ok_and(|status| status.renaming) && !self.runs() => {
+                tracing::info!("rows are renamed after a rotation of the names key");
+            }
+            _ => return,
+        }
         if let Err(error) = self.start().await {
             tracing::error!("the re-encryption does not go on: {error}");
         }
@@ -258,14 +268,17 @@ mod tests {
         assert_eq!(job.job(), Job::None);
         job.resume().await;
         assert_eq!(job.job(), Job::None, "there is nothing to go on with");
-        assert!(job.start().await.unwrap());
+        barrier.rotate_names().await.unwrap();
+        job.resume().await;
+        assert!(job.runs(), "rows are to be renamed");
         let Job::Ended(record) = until(&job, |job| matches!(job, Job::Ended(_) | Job::Stopped(..))).await else {
             panic!("{:?}", job.job())
         };
         let end = record.end.clone().unwrap();
         assert!(end.is_clean(2) && end.left(2) == 0 && end.problems == 0, "{end:?}");
         assert!(end.resealed >= ROWS && end.terms.keys().eq([&2]), "{end:?}");
-        assert_eq!(barrier.key_status().unwrap().terms, 1);
+        let status = barrier.key_status().unwrap();
+        assert_eq!((status.terms, status.names, status.renaming), (1, 2, false));
         // It is known after a restart, and can be begun again.
         let again = open(&barrier).await;
         assert_eq!(again.job(), Job::Ended(record));

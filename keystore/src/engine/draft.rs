@@ -1,15 +1,16 @@
 //! The next state, while it is being made: a copy that replaces the last one only when its commit is durable. So a failed
 //! commit undoes root, overlay, journal and sequence by being dropped.
 
+use super::open::keys;
 use super::write::Sealed;
 use super::{Keys, Shared, State, Write, meta};
 use crate::format::head::{self, Head, MOST_DEVICES};
 use crate::format::journal::{self, ENTRIES, Page};
-use crate::format::keyring::{Keyring, KeyringKey, keyring_key};
+use crate::format::keyring::{Keyring, KeyringKey, TWO_NAMES_KEYS_SINCE, keyring_key};
 use crate::format::names::{DirKey, RowKey};
 use crate::format::register::{self, KEYRING, Register};
 use crate::format::{Mac, row};
-use crate::index::{self, Overlay, Tree, Update};
+use crate::index::{self, Authority, Overlay, Tree};
 use crate::storage::{Op, Table};
 use crate::{Device, Error, MountId, Reading, epoch, path};
 use std::collections::BTreeMap;
@@ -19,19 +20,20 @@ use strongroom_secret::{Key, SecretBytes};
 
 /// The next state, and the writes that make it.
 pub(crate) struct Draft<'a> {
-    shared: &'a Shared,
+    pub(super) shared: &'a Shared,
     pub(crate) base: Arc<State>,
-    head: Head,
-    overlay: Overlay,
-    page: Page,
+    pub(super) head: Head,
+    pub(super) overlay: Overlay,
+    pub(super) page: Page,
     /// Whether the last page differs from what is stored.
-    page_dirty: bool,
+    pub(super) page_dirty: bool,
     keyring: Arc<Keyring>,
     sealing: Arc<Key<KeyringKey>>,
     register: Arc<Register>,
+    keys: Arc<Keys>,
     rows: BTreeMap<RowKey, Option<Vec<u8>>>,
     /// Everything but rows.
-    ops: Vec<Op>,
+    pub(super) ops: Vec<Op>,
     dirty: bool,
 }
 
@@ -43,6 +45,15 @@ pub(crate) struct Custody {
     pub(crate) sealing: Option<(Arc<Key<KeyringKey>>, u32)>,
     pub(crate) devices: Option<Vec<Device>>,
     pub(crate) minimum: Option<u32>,
+}
+
+/// What a re-encryption did with a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resealed {
+    /// It has a new version.
+    InPlace,
+    /// It has a new name too.
+    Renamed,
 }
 
 /// Changes of one request, not yet in the draft: each row's stored bytes and MAC, or `None` to delete it.
@@ -67,6 +78,7 @@ impl<'a> Draft<'a> {
             keyring: base.keyring.clone(),
             sealing: base.sealing.clone(),
             register: base.register.clone(),
+            keys: base.keys.clone(),
             rows: BTreeMap::new(),
             ops: Vec::new(),
             dirty: false,
@@ -86,22 +98,29 @@ impl<'a> Draft<'a> {
 
     /// A batch, whole or not at all.
     pub(crate) fn write(&mut self, write: Write) -> Result<(), Error> {
-        for (key, path, version) in write.expected {
-            if self.find(&key)? != version.map(|version| version.0) {
+        for (mount, path, version) in write.expected {
+            if self.find_path(mount, &path)? != version.map(|version| version.0) {
                 return Err(Error::Conflict { path });
             }
         }
         let mut local = Local::new();
+        let renamed = write.names != self.head.names;
         for change in write.changes {
+            let (mount, path) = (change.mount, &*change.path);
             match change.value {
                 Some(sealed) => {
-                    self.mark(change.mount, &change.path, &mut local)?;
-                    let row = self.sealed(sealed, &change.key, change.mount, &change.path)?;
-                    local.insert(change.key, Some(row));
+                    self.mark(mount, path, &mut local)?;
+                    if renamed {
+                        let key = self.keys.names.row(mount, path);
+                        local.insert(key, Some(self.seal(&key, mount, path, &sealed.plaintext())?));
+                    } else {
+                        local.insert(change.key, Some(self.sealed(sealed, &change.key, mount, path)?));
+                    }
+                    self.drop_older(mount, path, &mut local)?;
                 }
-                None if self.lives(&change.key, &local)? => {
-                    local.insert(change.key, None);
-                    self.prune(change.mount, &change.path, &mut local)?;
+                None if self.lives_path(mount, path, &local)? => {
+                    self.delete(mount, path, &mut local)?;
+                    self.prune(mount, path, &mut local)?;
                 }
                 None => {}
             }
@@ -112,20 +131,28 @@ impl<'a> Draft<'a> {
 
     /// Writes a row at the top of a mount, whatever was there.
     pub(crate) fn put(&mut self, mount: MountId, path: &str, value: &SecretBytes) -> Result<(), Error> {
-        let key = self.keys().names.row(mount, path);
-        let row = self.seal(&key, mount, path, value)?;
-        self.take([(key, Some(row))].into());
+        let key = self.keys.names.row(mount, path);
+        let mut local = Local::from([(key, Some(self.seal(&key, mount, path, value)?))]);
+        self.drop_older(mount, path, &mut local)?;
+        self.take(local);
         Ok(())
     }
 
-    /// Seals a row anew under the current term if it still is the version that was opened.
-    pub(crate) fn reseal(&mut self, key: RowKey, mac: Mac, opened: row::Opened) -> Result<bool, Error> {
+    /// Seals a row anew under the current term and its present name, if it still is the version that was opened.
+    pub(crate) fn reseal(&mut self, key: RowKey, mac: Mac, opened: row::Opened) -> Result<Option<Resealed>, Error> {
         if self.find(&key)? != Some(mac) {
-            return Ok(false);
+            return Ok(None);
         }
-        let row = self.seal(&key, opened.mount, &opened.path, &opened.value)?;
-        self.take([(key, Some(row))].into());
-        Ok(true)
+        let present = self.keys.names.row(opened.mount, &opened.path);
+        let row = self.seal(&present, opened.mount, &opened.path, &opened.value)?;
+        let mut local = Local::from([(present, Some(row))]);
+        if present == key {
+            self.take(local);
+            return Ok(Some(Resealed::InPlace));
+        }
+        local.insert(key, None);
+        self.take(local);
+        Ok(Some(Resealed::Renamed))
     }
 
     /// A fresh term, under which everything is sealed from now on.
@@ -136,9 +163,26 @@ impl<'a> Draft<'a> {
         Ok(self.head.term)
     }
 
-    /// Takes terms out of the keyring; the current one stays.
-    pub(crate) fn retire(&mut self, keep: impl Fn(u32) -> bool) -> Result<(), Error> {
-        self.replace_keyring(self.keyring.retired(keep))
+    /// A fresh names key, under which rows get their names from now on. Those that have theirs under the one before are
+    /// found as well, until a re-encryption has renamed them all.
+    pub(crate) fn rotate_names(&mut self) -> Result<u8, Error> {
+        self.replace_keyring(self.keyring.renamed()?)?;
+        self.renew_keys();
+        self.head.names = self.keyring.names_generation();
+        self.head.minimum = self.head.minimum.max(TWO_NAMES_KEYS_SINCE);
+        Ok(self.head.names)
+    }
+
+    /// Takes terms out of the keyring; the current one stays. So does the older names key, unless `renamed` is the current
+    /// generation: every row has its name under that.
+    pub(crate) fn retire(&mut self, keep: impl Fn(u32) -> bool, renamed: Option<u8>) -> Result<(), Error> {
+        let keyring = self.keyring.retired(keep);
+        if renamed != Some(self.head.names) || keyring.older_names_generation().is_none() {
+            return self.replace_keyring(keyring);
+        }
+        self.replace_keyring(keyring.without_older_names())?;
+        self.renew_keys();
+        Ok(())
     }
 
     /// The next epoch; what comes back are the counters to which the devices that vouch are to be raised.
@@ -161,7 +205,7 @@ impl<'a> Draft<'a> {
         if self.register.0.len() + custody.rows.len() > usize::from(u16::MAX) {
             return Err(Error::Format("there are too many clear rows".into()));
         }
-        let cluster = self.keys().authority.cluster;
+        let cluster = self.authority().cluster;
         if let Some((sealing, generation)) = &custody.sealing {
             let stored = self.keyring.seal(sealing, &cluster, *generation)?;
             (self.sealing, self.head.generation) = (sealing.clone(), *generation);
@@ -188,7 +232,7 @@ impl<'a> Draft<'a> {
             self.head.last_mac = self.page_mac(self.head.last, &bytes);
             self.ops.push(Op::put(Table::Journal, journal::storage_key(self.head.last), bytes));
         }
-        let keys = self.base.keys.clone();
+        let keys = self.keys.clone();
         if self.register != self.base.register {
             let bytes = self.register.encode();
             self.head.register = register::digest(&keys.authority.index, &keys.authority.cluster, &bytes);
@@ -216,17 +260,56 @@ impl<'a> Draft<'a> {
         Ok((state, ops, changed))
     }
 
-    fn keys(&self) -> &Keys {
-        &self.base.keys
+    fn authority(&self) -> &Authority {
+        &self.keys.authority
     }
 
-    fn tree(&self) -> Tree<'_> {
+    /// After the keyring got another names key, or lost one.
+    fn renew_keys(&mut self) {
+        self.keys = Arc::new(keys(&self.keyring, self.keys.authority.cluster));
+    }
+
+    pub(super) fn tree(&self) -> Tree<'_> {
         // The root does not move before `flush`, which is last, so the base's nodes are the draft's.
         self.base.tree(self.shared)
     }
 
     fn find(&self, key: &RowKey) -> Result<Option<Mac>, Error> {
         index::find(&self.overlay, &self.tree(), key)
+    }
+
+    /// The MAC of a row under whichever names key.
+    fn find_path(&self, mount: MountId, path: &str) -> Result<Option<Mac>, Error> {
+        match self.find(&self.keys.names.row(mount, path))? {
+            Some(mac) => Ok(Some(mac)),
+            None => self.keys.names.older_row(mount, path).map_or(Ok(None), |key| self.find(&key)),
+        }
+    }
+
+    /// Whether a row lives under whichever names key.
+    fn lives_path(&self, mount: MountId, path: &str, local: &Local) -> Result<bool, Error> {
+        Ok(self.lives(&self.keys.names.row(mount, path), local)?
+            || match self.keys.names.older_row(mount, path) {
+                Some(key) => self.lives(&key, local)?,
+                None => false,
+            })
+    }
+
+    /// Deletes a row that lives. Its present key is among the changes also when it lived under the older one: caches know
+    /// it by that.
+    fn delete(&self, mount: MountId, path: &str, local: &mut Local) -> Result<(), Error> {
+        local.insert(self.keys.names.row(mount, path), None);
+        self.drop_older(mount, path, local)
+    }
+
+    /// Deletes what has the older name of a path, if there is such a thing.
+    fn drop_older(&self, mount: MountId, path: &str, local: &mut Local) -> Result<(), Error> {
+        if let Some(key) = self.keys.names.older_row(mount, path)
+            && self.lives(&key, local)?
+        {
+            local.insert(key, None);
+        }
+        Ok(())
     }
 
     fn lives(&self, key: &RowKey, local: &Local) -> Result<bool, Error> {
@@ -239,7 +322,7 @@ impl<'a> Draft<'a> {
     fn sealed(&self, sealed: Sealed, key: &RowKey, mount: MountId, path: &str) -> Result<(Vec<u8>, Mac), Error> {
         match sealed.under(self.head.term) {
             Ok(stored) => {
-                let mac = self.keys().authority.row(key, &stored);
+                let mac = self.authority().row(key, &stored);
                 Ok((stored, mac))
             }
             Err(plaintext) => self.seal(key, mount, path, &plaintext),
@@ -248,7 +331,7 @@ impl<'a> Draft<'a> {
 
     fn seal(&self, key: &RowKey, mount: MountId, path: &str, value: &SecretBytes) -> Result<(Vec<u8>, Mac), Error> {
         let (term, term_key) = self.keyring.current();
-        let authority = &self.keys().authority;
+        let authority = &self.authority();
         let stored = row::seal(term, &term_key.prepared, &authority.cluster, key, (mount, path), value.expose())?;
         let mac = authority.row(key, &stored);
         Ok((stored, mac))
@@ -259,11 +342,11 @@ impl<'a> Draft<'a> {
         let (mut dir, _) = path::split(path);
         while !dir.is_empty() {
             let marker = format!("{dir}/");
-            let key = self.keys().names.row(mount, &marker);
             // A directory that has its marker has those above it.
-            if self.lives(&key, local)? {
+            if self.lives_path(mount, &marker, local)? {
                 break;
             }
+            let key = self.keys.names.row(mount, &marker);
             let row = self.seal(&key, mount, &marker, &SecretBytes::from_slice(&[]))?;
             local.insert(key, Some(row));
             (dir, _) = path::split(dir);
@@ -273,17 +356,23 @@ impl<'a> Draft<'a> {
 
     /// Takes out the markers of directories that a deletion has left empty.
     fn prune(&self, mount: MountId, path: &str, local: &mut Local) -> Result<(), Error> {
-        let mut deleted = self.keys().names.row(mount, path);
+        let mut deleted = path.to_owned();
         let (mut dir, _) = path::split(path);
-        while !dir.is_empty() && !self.inhabited(&deleted, local)? {
-            deleted = self.keys().names.row(mount, &format!("{dir}/"));
-            local.insert(deleted, None);
+        while !dir.is_empty() {
+            let older = self.keys.names.older_row(mount, &deleted);
+            for key in [Some(self.keys.names.row(mount, &deleted)), older].into_iter().flatten() {
+                if self.inhabited(&key, local)? {
+                    return Ok(());
+                }
+            }
+            deleted = format!("{dir}/");
+            self.delete(mount, &deleted, local)?;
             (dir, _) = path::split(dir);
         }
         Ok(())
     }
 
-    /// Whether a row still lives in the directory of one that was just deleted.
+    /// Whether a row still lives in the directory of one that was just deleted, with its name under the same names key.
     fn inhabited(&self, deleted: &RowKey, local: &Local) -> Result<bool, Error> {
         let dir: DirKey = deleted.dir();
         let (first, last) = (RowKey::first_in(&dir), RowKey::last_in(&dir));
@@ -341,13 +430,13 @@ impl<'a> Draft<'a> {
         self.page_dirty = false;
     }
 
-    fn page_mac(&self, page: u64, bytes: &[u8]) -> Mac {
-        let authority = &self.keys().authority;
+    pub(super) fn page_mac(&self, page: u64, bytes: &[u8]) -> Mac {
+        let authority = &self.authority();
         journal::mac(&authority.index, &authority.cluster, page, bytes)
     }
 
     fn replace_keyring(&mut self, keyring: Keyring) -> Result<(), Error> {
-        let stored = keyring.seal(&self.sealing, &self.keys().authority.cluster, self.head.generation)?;
+        let stored = keyring.seal(&self.sealing, &self.authority().cluster, self.head.generation)?;
         self.keyring = Arc::new(keyring);
         self.put_clear(KEYRING, Some(stored));
         self.dirty = true;
@@ -356,7 +445,7 @@ impl<'a> Draft<'a> {
 
     /// Writes a clear row, or the keyring, and lists it.
     fn put_clear(&mut self, name: &str, row: Option<Vec<u8>>) {
-        let authority = &self.base.keys.authority;
+        let authority = &self.keys.authority;
         let register = Arc::make_mut(&mut self.register);
         match &row {
             Some(row) => {
@@ -369,76 +458,4 @@ impl<'a> Draft<'a> {
         let key = if name == KEYRING { meta::KEYRING.to_vec() } else { [meta::CLEAR, name.as_bytes()].concat() };
         self.ops.push(Op { table: Table::Meta, key, value: row });
     }
-
-    /// Moves changes from the journal into the tree, in the order of their keys, when the journal is long enough.
-    ///
-    /// Policy, not format: in runs of [`RUN`] or more, so that neighbours share pages; all that is above the limit; faster
-    /// when the journal has more pages than a limit's worth of rounds, and everything at twice that.
-    ///
-    /// On a `full` disk, what can wait, waits.
-    fn flush(&mut self, full: bool) -> Result<(), Error> {
-        let limit = self.shared.options.journal_entries;
-        let most_pages = (limit * 4 / ENTRIES + 16) as u64;
-        let pages = self.head.last + 1 - self.head.first;
-        let above = self.overlay.len().saturating_sub(limit);
-        let n = match pages {
-            pages if pages > 2 * most_pages => self.overlay.len(),
-            pages if pages > most_pages && !full => above.max(self.overlay.len() / 8 + RUN),
-            _ if above >= RUN && !full => above,
-            _ => return Ok(()),
-        };
-        match self.sweep(n, pages > 2 * most_pages) {
-            // A node that does not verify must not stop writes elsewhere while the journal has room.
-            Err(error @ Error::Integrity { .. }) if pages <= 4 * most_pages => {
-                self.shared.alarm(&error);
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Moves up to `n` changes, from the cursor on; `twice` goes round until the journal is empty.
-    fn sweep(&mut self, n: usize, twice: bool) -> Result<(), Error> {
-        let (mut overlay, mut head) = (self.overlay.clone(), self.head.clone());
-        let mut update = Update::new(self.tree());
-        let mut gone = Vec::new();
-        let (mut left, mut rounds) = (n, if twice { 2 } else { 1 });
-        while rounds > 0 {
-            let run = overlay.take(&head.cursor, left);
-            update.apply(&run)?;
-            left -= run.len();
-            let next = run.last().and_then(|(key, _)| key.next());
-            match next {
-                Some(next) if left == 0 && overlay.from(&next).next().is_some() => {
-                    head.cursor = next;
-                    break;
-                }
-                _ => {
-                    // Once round: whatever the pages up to the mark held lies in the tree now.
-                    gone.extend(head.first..=head.mark);
-                    (head.first, head.mark, head.cursor) = (head.mark + 1, head.last, RowKey::FIRST);
-                    rounds -= 1;
-                }
-            }
-        }
-        let (root, grown, ops) = update.finish();
-        head.root = root;
-        head.rows = head.rows.saturating_add_signed(grown);
-        // A page that was begun in this very commit may go in it too.
-        self.ops
-            .retain(|op| op.table != Table::Journal || gone.iter().all(|page| op.key != journal::storage_key(*page)));
-        let gone_last = gone.contains(&self.head.last);
-        self.ops.extend(gone.iter().map(|page| Op::delete(Table::Journal, journal::storage_key(*page))));
-        self.ops.extend(ops);
-        if self.page_dirty && gone_last {
-            let bytes = self.page.encode();
-            head.last_mac = self.page_mac(head.last, &bytes);
-            self.page_dirty = false;
-        }
-        (self.overlay, self.head) = (overlay, head);
-        Ok(())
-    }
 }
-
-/// The least number of changes that are moved at a time.
-pub(crate) const RUN: usize = 32;

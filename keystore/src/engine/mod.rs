@@ -6,19 +6,20 @@ mod draft;
 mod open;
 mod read;
 mod reencrypt;
+mod sweep;
 mod verify;
 mod write;
 
 use crate::format::head::Head;
 use crate::format::journal::Page;
 use crate::format::keyring::{Keyring, KeyringKey};
-use crate::format::names::{DirKey, Names, RowKey};
+use crate::format::names::{DirKey, Naming, RowKey};
 use crate::format::register::Register;
 use crate::format::{Mac, row};
 use crate::generations::Generations;
 use crate::index::{self, Authority, NodeCache, Overlay, Tree};
 use crate::storage::{Fence, Snapshot, Storage, Table};
-use crate::{DeviceId, Error, Layer, Options};
+use crate::{DeviceId, Error, Layer, MountId, Options};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -45,10 +46,10 @@ pub(crate) mod meta {
     pub(crate) const CLEAR: &[u8] = b"clear/";
 }
 
-/// The keys that do not change while the store is open.
+/// The keys outside the terms, prepared. Only a rotation of the names key makes others.
 pub(crate) struct Keys {
     pub(crate) authority: Authority,
-    pub(crate) names: Names,
+    pub(crate) names: Naming,
     pub(crate) head: HmacKey,
 }
 
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     rows: Box<[RowShard]>,
     lists: Mutex<Generations<DirKey, List>>,
     counters: Box<[AtomicU64]>,
+    /// Moves when the names keys change, and with them which counter is a row's.
+    naming: AtomicU64,
     pub(crate) queue: Queue,
     committer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) devices: Mutex<BTreeMap<DeviceId, Timestamp>>,
@@ -162,6 +165,7 @@ impl Shared {
             rows: (0..ROW_SHARDS).map(|_| Mutex::new(Generations::new(ROW_CACHE / ROW_SHARDS))).collect(),
             lists: Mutex::new(Generations::new(LIST_CACHE)),
             counters: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(),
+            naming: AtomicU64::new(0),
             queue: Queue::new(),
             committer: Mutex::new(None),
             devices: Mutex::default(),
@@ -224,14 +228,22 @@ impl Shared {
         self.counters[shard].load(Ordering::Acquire)
     }
 
+    /// While this is the same, a row has the counter that it had.
+    pub(crate) fn naming(&self) -> u64 {
+        self.naming.load(Ordering::Acquire)
+    }
+
     /// Makes `next` the state that readers see, then moves the counters of what changed.
     fn publish(&self, next: State, changed: impl Iterator<Item = RowKey>) {
         let mut state = self.state.write();
+        let renamed = state.as_ref().is_some_and(|state| !Arc::ptr_eq(&state.keys, &next.keys));
         // Once sealed, sealed.
         if state.is_some() {
             *state = Some(Arc::new(next));
         }
         drop(state);
+        // After the state, so that whoever reads this number reads no older one; before any change under the new names.
+        self.naming.fetch_add(renamed.into(), Ordering::Release);
         for key in changed {
             self.counters[self.shard(&key)].fetch_add(1, Ordering::Release);
             self.counters[self.dir_shard(&key.dir())].fetch_add(1, Ordering::Release);
@@ -296,29 +308,46 @@ impl State {
         index::find(&self.overlay, &self.tree(shared), key)
     }
 
+    /// Where a row lies, under whichever names key, and its MAC; `None`: there is no such row.
+    pub(crate) fn find_path(
+        &self,
+        shared: &Shared,
+        mount: MountId,
+        path: &str,
+    ) -> Result<Option<(RowKey, Mac)>, Error> {
+        let key = self.keys.names.row(mount, path);
+        if let Some(mac) = self.find(shared, &key)? {
+            return Ok(Some((key, mac)));
+        }
+        let Some(key) = self.keys.names.older_row(mount, path) else { return Ok(None) };
+        Ok(self.find(shared, &key)?.map(|mac| (key, mac)))
+    }
+
     /// Opens the row that the index vouches for by `mac`; `name` is what errors call it.
     pub(crate) fn row(&self, key: &RowKey, mac: &Mac, name: &dyn Fn() -> String) -> Result<row::Opened, Error> {
         let stored = (self.snapshot.get(Table::Rows, &key.0)?)
             .ok_or_else(|| wrong(Layer::Absence, name(), "the index holds it and the storage does not"))?;
-        self.open_row(key, mac, stored, name)
+        self.open_row(key, mac, stored, name).map(|(opened, _)| opened)
     }
 
-    /// Opens a stored row if it is the one that the index vouches for.
+    /// Opens a stored row if it is the one that the index vouches for; also gives the generation of its name.
     fn open_row(
         &self,
         key: &RowKey,
         mac: &Mac,
         stored: Vec<u8>,
         name: &dyn Fn() -> String,
-    ) -> Result<row::Opened, Error> {
+    ) -> Result<(row::Opened, u8), Error> {
         if !bool::from(self.keys.authority.row(key, &stored).ct_eq(mac)) {
             return Err(wrong(Layer::Row, name(), "it is not the version that the index vouches for"));
         }
         let malformed = |reason: &str| wrong(Layer::Row, name(), reason);
         let term = row::term(&stored).map_err(|error| malformed(error.0))?;
         let term = self.keyring.terms.get(&term).ok_or_else(|| malformed("its term is not in the keyring"))?;
-        row::open(&term.prepared, &self.keys.names, &self.keys.authority.cluster, key, stored)
-            .map_err(|error| malformed(error.0))
+        let opened = row::open_unnamed(&term.prepared, &self.keys.authority.cluster, key, stored)
+            .map_err(|error| malformed(error.0))?;
+        let generation = self.keys.names.generation(key, opened.mount, &opened.path);
+        Ok((opened, generation.ok_or_else(|| malformed(row::MISPLACED.0))?))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Custody, Keys, State, meta, wrong};
 use crate::format::head::{self, Head};
 use crate::format::journal::{self, Page};
-use crate::format::keyring::{self, Keyring, keyring_key};
+use crate::format::keyring::{self, Keyring, KeyringKey, keyring_key};
 use crate::format::names::RowKey;
 use crate::format::register::{self, KEYRING, Register};
 use crate::format::{Malformed, words};
@@ -12,6 +12,7 @@ use crate::storage::{Snapshot, Storage, Table};
 use crate::{Error, Layer, Options};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use strongroom_secret::Key;
 use strongroom_secret::key::RootKey;
 use subtle::ConstantTimeEq;
 
@@ -71,7 +72,8 @@ pub(crate) fn open(snapshot: Snapshot, options: &Options, root: &RootKey) -> Res
         (snapshot.get(Table::Meta, meta::KEYRING)?).ok_or_else(|| wrong(Layer::Keyring, KEYRING, "it is missing"))?;
     let generation = keyring::generation(&stored_keyring).map_err(|error| wrong(Layer::Keyring, KEYRING, error.0))?;
     let sealing = keyring_key(root, &clear.cluster, generation);
-    let keyring = Keyring::open(&sealing, &clear.cluster, &stored_keyring)?;
+    let keyring = Keyring::open(&sealing, &clear.cluster, &stored_keyring)
+        .map_err(|error| too_old(error, (&sealing, &clear.cluster), (&stored_keyring, &stored_head), options))?;
     let keys = keys(&keyring, clear.cluster);
 
     let plaintext = head::open(&keys.head, &clear.cluster, &stored_head).map_err(in_head)?;
@@ -101,6 +103,22 @@ pub(crate) fn open(snapshot: Snapshot, options: &Options, root: &RootKey) -> Res
         register: Arc::new(register),
         snapshot,
     })
+}
+
+/// What to say of a keyring that does not open: where a later program made it, the head says which.
+fn too_old(
+    error: Error,
+    (sealing, cluster): (&Key<KeyringKey>, &[u8; 16]),
+    (keyring, head): (&[u8], &[u8]),
+    options: &Options,
+) -> Error {
+    let needed = (Keyring::later_head(sealing, cluster, keyring).ok().flatten())
+        .and_then(|key| head::open(&key, cluster, head).ok())
+        .and_then(|plaintext| Head::minimum(&plaintext).ok());
+    match needed {
+        Some(needed) if needed > options.program => Error::ProgramTooOld { needed, running: options.program },
+        _ => error,
+    }
 }
 
 /// The clear rows of a snapshot by name, as they are.
@@ -184,7 +202,7 @@ pub(super) fn replay(snapshot: &Snapshot, authority: &Authority, head: &Head) ->
     Ok((overlay, last.unwrap_or(Page { previous: head.last_mac, entries: Vec::new() })))
 }
 
-fn keys(keyring: &Keyring, cluster: [u8; 16]) -> Keys {
+pub(super) fn keys(keyring: &Keyring, cluster: [u8; 16]) -> Keys {
     Keys { authority: Authority { cluster, index: keyring.index() }, names: keyring.names(), head: keyring.head() }
 }
 

@@ -13,8 +13,7 @@ impl Shared {
     /// The row as it is now, or `None` where the index proves that there is none.
     pub(crate) fn get(&self, mount: MountId, path: &str) -> Result<Option<Row>, Error> {
         self.look(|state| {
-            let key = state.keys.names.row(mount, path);
-            let Some(mac) = state.find(self, &key)? else { return Ok(None) };
+            let Some((key, mac)) = state.find_path(self, mount, path)? else { return Ok(None) };
             let copy =
                 |value: &SecretBytes| Row { value: SecretBytes::from_slice(value.expose()), version: Version(mac) };
             if let Some((held, value)) = self.row_shard(&key).lock().get(&key)
@@ -31,7 +30,7 @@ impl Shared {
     }
 
     pub(crate) fn exists(&self, mount: MountId, path: &str) -> Result<bool, Error> {
-        self.look(|state| Ok(state.find(self, &state.keys.names.row(mount, path))?.is_some()))
+        self.look(|state| Ok(state.find_path(self, mount, path)?.is_some()))
     }
 
     /// The key of a row, for its counter.
@@ -54,7 +53,8 @@ impl Shared {
 
     /// All names in a directory, sorted. Hidden names have no order, so every row of it is opened once per change.
     fn names(&self, mount: MountId, dir: &str) -> Result<Arc<Vec<String>>, Error> {
-        let dir_key = self.state()?.keys.names.dir(mount, dir);
+        // The names that are current now; every change of the directory moves their counter.
+        let dir_key = self.state()?.keys.names.current.1.dir(mount, dir);
         // Read before the rows: a commit in between makes the list stale, never wrongly fresh.
         let counter = self.counter(self.dir_shard(&dir_key));
         if let Some((held, names)) = self.lists.lock().get(&dir_key)
@@ -64,17 +64,19 @@ impl Shared {
         }
         let names = self.look(|state| {
             let mut names = Vec::new();
-            let mut next = Some(RowKey::first_in(&dir_key));
-            let last = RowKey::last_in(&dir_key);
-            while let Some(from) = next {
-                let rows = index::rows(&state.overlay, &state.tree(self), &from, &last, BATCH)?;
-                for (key, mac) in &rows {
-                    let opened = state.row(key, mac, &|| format!("{key} in directory {dir:?}"))?;
-                    let name = if dir.is_empty() { &opened.path } else { &opened.path[dir.len() + 1..] };
-                    names.push(name.to_owned());
+            for half in state.keys.names.dirs(mount, dir) {
+                let mut next = Some(RowKey::first_in(&half));
+                let last = RowKey::last_in(&half);
+                while let Some(from) = next {
+                    let rows = index::rows(&state.overlay, &state.tree(self), &from, &last, BATCH)?;
+                    for (key, mac) in &rows {
+                        let opened = state.row(key, mac, &|| format!("{key} in directory {dir:?}"))?;
+                        let name = if dir.is_empty() { &opened.path } else { &opened.path[dir.len() + 1..] };
+                        names.push(name.to_owned());
+                    }
+                    next = if rows.len() < BATCH { None } else { rows[BATCH - 1].0.next() };
+                    next = next.filter(|next| *next <= last);
                 }
-                next = if rows.len() < BATCH { None } else { rows[BATCH - 1].0.next() };
-                next = next.filter(|next| *next <= last);
             }
             names.sort_unstable();
             Ok(Arc::new(names))

@@ -1,5 +1,7 @@
-//! Re-encryption: every row that an older term sealed is sealed anew, in the background, over restarts.
+//! Re-encryption: every row that an older term sealed, or that has its name under an older names key, is sealed anew under
+//! its present name, in the background, over restarts.
 
+use super::draft::Resealed;
 use super::{Shared, Verification};
 use crate::format::names::RowKey;
 use crate::format::row;
@@ -13,7 +15,9 @@ use strongroom_secret::SecretBytes;
 /// Where the job keeps its own row.
 const MOUNT: MountId = view::SYSTEM;
 const PATH: &str = "reencryption";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Without names: the names key had its first generation then.
+const TERMS_ONLY: u8 = 1;
 /// Rows looked at in one step, and committed together.
 const STEP: usize = 64;
 
@@ -22,10 +26,14 @@ const STEP: usize = 64;
 pub struct Progress {
     /// The least term that a row may have afterwards.
     pub term: u32,
-    /// Rows looked at so far.
+    /// The generation of the names key that every row has its name under afterwards.
+    pub names: u8,
+    /// Rows looked at so far; one that gets a new name may be seen again under it.
     pub seen: u64,
     /// Rows sealed anew so far.
     pub resealed: u64,
+    /// Of these, rows that got a new name.
+    pub renamed: u64,
     /// Where it goes on: the first half byte of row keys runs from 0 to 15, evenly over the store's directories.
     pub(crate) next: Option<RowKey>,
 }
@@ -41,21 +49,28 @@ impl Progress {
         let mut out = vec![FORMAT, self.next.is_some().into()];
         out.extend(self.next.unwrap_or(RowKey::FIRST).0);
         out.extend(self.term.to_be_bytes());
+        out.push(self.names);
         out.extend(self.seen.to_be_bytes());
         out.extend(self.resealed.to_be_bytes());
+        out.extend(self.renamed.to_be_bytes());
         out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Progress> {
         let mut fields = crate::format::Fields(bytes);
         let (format, more, next) = (fields.u8().ok()?, fields.u8().ok()?, RowKey(fields.array().ok()?));
+        if format != FORMAT && format != TERMS_ONLY {
+            return None;
+        }
         let progress = Progress {
             next: (more == 1).then_some(next),
             term: fields.u32().ok()?,
+            names: if format == FORMAT { fields.u8().ok()? } else { 1 },
             seen: fields.u64().ok()?,
             resealed: fields.u64().ok()?,
+            renamed: if format == FORMAT { fields.u64().ok()? } else { 0 },
         };
-        (format == FORMAT && fields.end().is_ok()).then_some(progress)
+        fields.end().is_ok().then_some(progress)
     }
 }
 
@@ -63,10 +78,14 @@ impl Reencryption {
     /// Goes on with the job that was begun, or begins one for the current term.
     pub(crate) fn open(shared: Arc<Shared>) -> Result<Reencryption, Error> {
         let begun = shared.get(MOUNT, PATH)?.and_then(|row| Progress::decode(row.value.expose()));
-        let term = shared.state()?.head.term;
-        let fresh = Progress { term, seen: 0, resealed: 0, next: Some(RowKey::FIRST) };
+        let (term, names) = {
+            let head = &shared.state()?.head;
+            (head.term, head.names)
+        };
+        let fresh = Progress { term, names, seen: 0, resealed: 0, renamed: 0, next: Some(RowKey::FIRST) };
         // One that has ended, or that an even later rotation has overtaken, begins again.
-        let progress = begun.filter(|begun| begun.next.is_some() && begun.term == term).unwrap_or(fresh);
+        let progress =
+            begun.filter(|begun| begun.next.is_some() && (begun.term, begun.names) == (term, names)).unwrap_or(fresh);
         Ok(Reencryption { shared, progress })
     }
 
@@ -83,11 +102,17 @@ impl Reencryption {
             let last = RowKey([0xff; 32]);
             let rows = index::rows(&state.overlay, &state.tree(&self.shared), &from, &last, STEP)?;
             let mut old = Vec::new();
+            let two_names = state.keyring.older_names_generation().is_some();
             for (key, mac) in &rows {
                 let stored = state.snapshot.get(Table::Rows, &key.0)?;
                 // What is missing or malformed is for `row` to name.
-                if stored.is_none_or(|stored| row::term(&stored).map_or(true, |sealed| sealed < term)) {
-                    old.push((*key, *mac, state.row(key, mac, &|| key.to_string())?));
+                let sealed_before = stored.is_none_or(|stored| row::term(&stored).map_or(true, |sealed| sealed < term));
+                // The path lies inside the row, so while there are two names keys every row is opened.
+                if sealed_before || two_names {
+                    let opened = state.row(key, mac, &|| key.to_string())?;
+                    if sealed_before || state.keys.names.row(opened.mount, &opened.path) != *key {
+                        old.push((*key, *mac, opened));
+                    }
                 }
             }
             Ok((rows, old))
@@ -99,8 +124,10 @@ impl Reencryption {
         let weight = (old.len() + 1, bytes);
         let commit = self.shared.submit(weight, move |draft| {
             for (key, mac, opened) in old {
-                // A row that changed meanwhile was sealed under the current term then.
-                progress.resealed += u64::from(draft.reseal(key, mac, opened)?);
+                // A row that changed meanwhile was sealed under the current term and name then.
+                let done = draft.reseal(key, mac, opened)?;
+                progress.resealed += u64::from(done.is_some());
+                progress.renamed += u64::from(done == Some(Resealed::Renamed));
             }
             draft.put(MOUNT, PATH, &SecretBytes::from_slice(&progress.encode()))?;
             Ok(progress)
@@ -109,23 +136,30 @@ impl Reencryption {
         Ok(Some(self.progress))
     }
 
-    /// The proof at the end: a full authenticated walk, which counts rows by term. Blocks for as long as that takes.
+    /// The proof at the end: a full authenticated walk, which counts rows by term and by names key. Blocks for as long as
+    /// that takes.
     ///
-    /// Rows below [`Progress::term`] in [`Verification::terms`] would be rows that were missed.
+    /// Rows below [`Progress::term`] in [`Verification::terms`], or below [`Progress::names`] in [`Verification::names`],
+    /// would be rows that were missed.
     pub fn prove(&self) -> Result<Verification, Error> {
         self.shared.verify(|_| ControlFlow::Continue(()))
     }
 
-    /// Takes the keys of terms that seal no row any more out of the keyring, after a walk of [`Reencryption::prove`] that
+    /// Takes the keys of terms that seal no row any more out of the keyring, and the older names key if no row has its name
+    /// under it, after a walk of [`Reencryption::prove`] that
     /// found nothing wrong.
     pub async fn retire(&self, proof: &Verification) -> Result<(), Error> {
         if !proof.problems.is_empty() || self.progress.next.is_some() {
             return Err(Error::Format("terms are retired only after a complete re-encryption and a clean walk".into()));
         }
         let terms: BTreeMap<u32, u64> = proof.terms.clone();
-        let least = self.progress.term;
+        let (least, names) = (self.progress.term, self.progress.names);
+        // No row gets a name under an older key than the current one, so what the walk did not find cannot be there now.
+        let renamed = proof.names.range(..names).next().is_none();
         self.shared
-            .submit((1, 1024), move |draft| draft.retire(|term| term >= least || terms.contains_key(&term)))
+            .submit((1, 1024), move |draft| {
+                draft.retire(|term| term >= least || terms.contains_key(&term), renamed.then_some(names))
+            })
             .await?;
         Ok(())
     }

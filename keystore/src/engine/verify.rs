@@ -25,6 +25,8 @@ pub struct Verification {
     pub clear_rows: u64,
     /// Good rows by the term that sealed them.
     pub terms: BTreeMap<u32, u64>,
+    /// Good rows by the generation of the names key that their names are under.
+    pub names: BTreeMap<u8, u64>,
     /// Everything that is wrong, at most 1,000.
     pub problems: Vec<Problem>,
     /// Whether there was more wrong than `problems` holds.
@@ -226,10 +228,13 @@ impl<P: FnMut(&Verification) -> ControlFlow<()>> Walk<'_, P> {
             })
             .and_then(|stored| {
                 let term = row::term(&stored).unwrap_or_default();
-                self.state.open_row(&key, mac, stored, &|| key.to_string()).map(|_| term)
+                self.state.open_row(&key, mac, stored, &|| key.to_string()).map(|(_, names)| (term, names))
             });
         match opened {
-            Ok(term) => *self.found.terms.entry(term).or_default() += 1,
+            Ok((term, names)) => {
+                *self.found.terms.entry(term).or_default() += 1;
+                *self.found.names.entry(names).or_default() += 1;
+            }
             Err(error) => self.problem(error),
         }
         if self.found.rows.is_multiple_of(512) { (self.progress)(&self.found) } else { ControlFlow::Continue(()) }

@@ -9,8 +9,10 @@ use strongroom_secret::SecretBytes;
 
 /// A batch whose rows are sealed.
 pub(crate) struct Write {
+    /// The generation of the names key that `changes` have their keys from.
+    pub(super) names: u8,
     pub(super) changes: Vec<Change>,
-    pub(super) expected: Vec<(RowKey, String, Option<Version>)>,
+    pub(super) expected: Vec<(MountId, String, Option<Version>)>,
 }
 
 pub(super) struct Change {
@@ -42,10 +44,9 @@ impl Write {
                 change.value.map(|value| Sealed::new(&state, &key, change.mount, &change.path, value)).transpose()?;
             changes.push(Change { key, mount: change.mount, path: change.path, value });
         }
-        let expected = (batch.expected.into_iter())
-            .map(|expected| (state.keys.names.row(expected.mount, &expected.path), expected.path, expected.version))
-            .collect();
-        Ok(Write { changes, expected })
+        let expected =
+            batch.expected.into_iter().map(|expected| (expected.mount, expected.path, expected.version)).collect();
+        Ok(Write { names: state.head.names, changes, expected })
     }
 
     /// A copy, for a commit that may have to be tried again.
@@ -56,7 +57,7 @@ impl Write {
             path: change.path.clone(),
             value: change.value.as_ref().map(Sealed::copy),
         };
-        Write { changes: self.changes.iter().map(change).collect(), expected: self.expected.clone() }
+        Write { names: self.names, changes: self.changes.iter().map(change).collect(), expected: self.expected.clone() }
     }
 
     /// Rows and bytes, for the bounds of a group.
@@ -83,6 +84,11 @@ impl Sealed {
     fn copy(&self) -> Sealed {
         let plaintext = SecretBytes::from_slice(self.plaintext.expose());
         Sealed { plaintext, term: self.term, stored: self.stored.clone() }
+    }
+
+    /// The plaintext, to be sealed under another name.
+    pub(super) fn plaintext(self) -> SecretBytes {
+        self.plaintext
     }
 
     /// The stored row if it is sealed under `term`, else the plaintext.

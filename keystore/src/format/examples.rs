@@ -79,6 +79,9 @@ fn the_keyring_of_the_document_opens() {
     let expected = keyring::tests::sample();
     assert!(opened.same_as(&expected));
     assert_eq!(opened.current().1.created, Timestamp::from_unix(1_800_000_000));
+    let stored = block(include_str!("../../../docs/formats/keyring.md"), "keyring-2");
+    let opened = keyring::Keyring::open(&sealing, &CLUSTER, &stored).unwrap();
+    assert!(opened.same_as(&keyring::tests::renamed()));
 }
 
 #[test]
@@ -93,10 +96,13 @@ fn the_register_of_the_document_decodes() {
 #[test]
 fn the_progress_of_the_document_decodes() {
     let document = include_str!("../../../docs/formats/reencryption.md");
-    let progress = crate::Progress { term: 2, seen: 128, resealed: 127, next: Some(RowKey([0x50; 32])) };
+    let next = Some(RowKey([0x50; 32]));
+    let progress = crate::Progress { term: 2, names: 2, seen: 128, resealed: 127, renamed: 100, next };
     assert_eq!(progress.encode(), block(document, "progress"));
     assert_eq!(crate::Progress::decode(&block(document, "progress")), Some(progress));
-    for length in 0..53 {
+    let before = crate::Progress { names: 1, renamed: 0, ..progress };
+    assert_eq!(crate::Progress::decode(&block(document, "progress-1")), Some(before));
+    for length in 0..63 {
         assert_eq!(crate::Progress::decode(&block(document, "progress")[..length]), None);
     }
 }

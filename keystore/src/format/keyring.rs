@@ -1,6 +1,6 @@
 //! The keyring, sealed under the root key with a commitment to it (`docs/formats/keyring.md`).
 
-use super::names::Names;
+use super::names::{Names, Naming};
 use super::{Fields, Malformed};
 use crate::Error;
 use std::collections::BTreeMap;
@@ -24,7 +24,13 @@ strongroom_secret::purposes! {
     KeyringKey = "strongroom keyring";
 }
 
+/// Of the row.
 const FORMAT: u8 = 1;
+/// Of the plaintext: with one names key, and with two.
+const ONE_NAMES_KEY: u8 = 1;
+const TWO_NAMES_KEYS: u8 = 2;
+/// The least program that reads a keyring with two names keys.
+pub(crate) const TWO_NAMES_KEYS_SINCE: u32 = 2;
 const HEADER: usize = 1 + 4 + 16;
 /// The plaintext is padded to a multiple of this.
 const STEP: usize = 1024;
@@ -46,6 +52,8 @@ pub struct Keyring {
     pub terms: BTreeMap<u32, TermKey>,
     names_generation: u8,
     names_key: Key<NamesKey>,
+    /// The names key before, until no row has a name under it.
+    older_names: Option<(u8, Key<NamesKey>)>,
     index_key: Key<IndexKey>,
     head_key: Key<HeadKey>,
 }
@@ -64,6 +72,7 @@ impl Keyring {
             terms: [(1, TermKey::new(now, Key::generate()?))].into(),
             names_generation: 1,
             names_key: Key::generate()?,
+            older_names: None,
             index_key: Key::generate()?,
             head_key: Key::generate()?,
         })
@@ -87,6 +96,24 @@ impl Keyring {
         next
     }
 
+    /// This keyring and a fresh names key after its last, which stays beside it.
+    pub fn renamed(&self) -> Result<Keyring, Error> {
+        if self.older_names.is_some() {
+            return Err(Error::Format("rows still have names under the older names key: re-encrypt first".into()));
+        }
+        let generation = self.names_generation.checked_add(1);
+        let generation = generation.ok_or(Error::Format("no generation of the names key is left".into()))?;
+        let mut next = self.copy();
+        let older = std::mem::replace(&mut next.names_key, Key::generate()?);
+        next.older_names = Some((std::mem::replace(&mut next.names_generation, generation), older));
+        Ok(next)
+    }
+
+    /// This keyring without the older names key.
+    pub fn without_older_names(&self) -> Keyring {
+        Keyring { older_names: None, ..self.copy() }
+    }
+
     /// The current term.
     pub fn current(&self) -> (u32, &TermKey) {
         // Every constructor makes a term, `retired` keeps one, and `decode` refuses a keyring without.
@@ -98,8 +125,14 @@ impl Keyring {
         self.names_generation
     }
 
-    pub(crate) fn names(&self) -> Names {
-        Names::new(self.names_key.expose())
+    /// The generation of the names key before, while rows may have names under it.
+    pub fn older_names_generation(&self) -> Option<u8> {
+        self.older_names.as_ref().map(|(generation, _)| *generation)
+    }
+
+    pub(crate) fn names(&self) -> Naming {
+        let older = self.older_names.as_ref().map(|(generation, key)| (*generation, Names::new(key.expose())));
+        Naming { current: (self.names_generation, Names::new(self.names_key.expose())), older }
     }
 
     pub(crate) fn index(&self) -> HmacKey {
@@ -125,11 +158,27 @@ impl Keyring {
 
     /// Opens a keyring's row with `key`. The commitment is checked first, so that a row opens under one key only.
     pub fn open(key: &Key<KeyringKey>, cluster: &[u8; 16], stored: &[u8]) -> Result<Keyring, Error> {
-        let malformed = |error: Malformed| Error::Integrity {
-            layer: crate::Layer::Keyring,
-            name: "keyring".into(),
-            reason: error.to_string(),
-        };
+        Keyring::decode(Keyring::unsealed(key, cluster, stored)?.expose()).map_err(malformed)
+    }
+
+    /// The head key of a keyring whose format this program does not know, so that it can read in the head which program
+    /// it takes. `None` when the format is known.
+    pub(crate) fn later_head(
+        key: &Key<KeyringKey>,
+        cluster: &[u8; 16],
+        stored: &[u8],
+    ) -> Result<Option<HmacKey>, Error> {
+        let plaintext = Keyring::unsealed(key, cluster, stored)?;
+        let mut fields = Fields(plaintext.expose());
+        if fields.u8().map_err(malformed)? <= TWO_NAMES_KEYS {
+            return Ok(None);
+        }
+        fields.bytes(1 + 2 * 32).map_err(malformed)?;
+        let head: Key<HeadKey> = decode_key(&mut fields).map_err(malformed)?;
+        Ok(Some(HmacKey::new(head.expose())))
+    }
+
+    fn unsealed(key: &Key<KeyringKey>, cluster: &[u8; 16], stored: &[u8]) -> Result<SecretBytes, Error> {
         generation(stored).map_err(malformed)?;
         let mut fields = Fields(stored);
         let header: [u8; HEADER] = fields.array().map_err(malformed)?;
@@ -138,37 +187,44 @@ impl Keyring {
         if !bool::from(commitment.ct_eq(&stored_commitment)) {
             return Err(Error::WrongRoot);
         }
-        let plaintext = sealing
+        sealing
             .open(&aad(cluster, &header), fields.0)
-            .map_err(|_| malformed(Malformed("it does not open under the key that it commits to")))?;
-        Keyring::decode(plaintext.expose()).map_err(malformed)
+            .map_err(|_| malformed(Malformed("it does not open under the key that it commits to")))
     }
 
     fn copy(&self) -> Keyring {
         let copied = |key: &Key<Term>| Key::filled(|out| *out = *key.expose());
+        let older = |(generation, key): &(u8, Key<NamesKey>)| (*generation, Key::filled(|out| *out = *key.expose()));
         Keyring {
             terms: (self.terms.iter())
                 .map(|(term, held)| (*term, TermKey::new(held.created, copied(&held.key))))
                 .collect(),
             names_generation: self.names_generation,
             names_key: Key::filled(|out| *out = *self.names_key.expose()),
+            older_names: self.older_names.as_ref().map(older),
             index_key: Key::filled(|out| *out = *self.index_key.expose()),
             head_key: Key::filled(|out| *out = *self.head_key.expose()),
         }
     }
 
     fn encode(&self) -> SecretBytes {
-        let used = 1 + 1 + 3 * 32 + 4 + self.terms.len() * (4 + 8 + 32);
+        let older = if self.older_names.is_some() { 1 + 32 } else { 0 };
+        let used = 1 + 1 + 3 * 32 + older + 4 + self.terms.len() * (4 + 8 + 32);
         SecretBytes::filled(used.next_multiple_of(STEP), |mut out| {
             let mut put = |bytes: &[u8]| {
                 let (field, rest) = std::mem::take(&mut out).split_at_mut(bytes.len());
                 field.copy_from_slice(bytes);
                 out = rest;
             };
-            put(&[FORMAT, self.names_generation]);
+            // The keys up to the head key stay where they are in every later format.
+            put(&[if older > 0 { TWO_NAMES_KEYS } else { ONE_NAMES_KEY }, self.names_generation]);
             put(self.names_key.expose());
             put(self.index_key.expose());
             put(self.head_key.expose());
+            if let Some((generation, key)) = &self.older_names {
+                put(&[*generation]);
+                put(key.expose());
+            }
             put(&(self.terms.len() as u32).to_be_bytes());
             for (term, held) in &self.terms {
                 put(&term.to_be_bytes());
@@ -179,15 +235,19 @@ impl Keyring {
     }
 
     fn decode(bytes: &[u8]) -> Result<Keyring, Malformed> {
-        fn key<P: strongroom_secret::Purpose>(fields: &mut Fields<'_>) -> Result<Key<P>, Malformed> {
-            Key::from_slice(fields.bytes(32)?).ok_or(Malformed("it is too short"))
-        }
         let mut fields = Fields(bytes);
-        if fields.u8()? != FORMAT {
-            return Err(Malformed("its format is not known"));
-        }
+        let format = fields.u8()?;
         let names_generation = fields.u8()?;
-        let (names_key, index_key, head_key) = (key(&mut fields)?, key(&mut fields)?, key(&mut fields)?);
+        let names_key = decode_key(&mut fields)?;
+        let (index_key, head_key) = (decode_key(&mut fields)?, decode_key(&mut fields)?);
+        let older_names = match format {
+            ONE_NAMES_KEY => None,
+            TWO_NAMES_KEYS => Some((fields.u8()?, decode_key(&mut fields)?)),
+            _ => return Err(Malformed("its format is not known")),
+        };
+        if older_names.as_ref().is_some_and(|(older, _)| *older >= names_generation) {
+            return Err(Malformed("its names keys are not in order"));
+        }
         let count = fields.u32()? as usize;
         if count == 0 || count > MOST_TERMS {
             return Err(Malformed("it has no terms, or too many"));
@@ -198,11 +258,19 @@ impl Keyring {
             if terms.last_key_value().is_some_and(|(last, _)| *last >= term) {
                 return Err(Malformed("its terms are not in order"));
             }
-            terms.insert(term, TermKey::new(created, key(&mut fields)?));
+            terms.insert(term, TermKey::new(created, decode_key(&mut fields)?));
         }
         fields.zeros()?;
-        Ok(Keyring { terms, names_generation, names_key, index_key, head_key })
+        Ok(Keyring { terms, names_generation, names_key, older_names, index_key, head_key })
     }
+}
+
+fn decode_key<P: strongroom_secret::Purpose>(fields: &mut Fields<'_>) -> Result<Key<P>, Malformed> {
+    Key::from_slice(fields.bytes(32)?).ok_or(Malformed("it is too short"))
+}
+
+fn malformed(error: Malformed) -> Error {
+    Error::Integrity { layer: crate::Layer::Keyring, name: "keyring".into(), reason: error.to_string() }
 }
 
 /// The root key's generation that a keyring's row names.
@@ -247,7 +315,20 @@ pub(super) mod tests {
             Key::filled(|out| *out = [byte; 32])
         }
         let terms = [(1, TermKey::new(Timestamp::from_unix(1_800_000_000), key(0x55)))].into();
-        Keyring { terms, names_generation: 1, names_key: key(0x22), index_key: key(0x33), head_key: key(0x44) }
+        Keyring {
+            terms,
+            names_generation: 1,
+            names_key: key(0x22),
+            older_names: None,
+            index_key: key(0x33),
+            head_key: key(0x44),
+        }
+    }
+
+    /// The document's keyring with two names keys.
+    pub(in crate::format) fn renamed() -> Keyring {
+        let (older, fresh) = (Key::filled(|out| *out = [0x22; 32]), Key::filled(|out| *out = [0x23; 32]));
+        Keyring { names_generation: 2, names_key: fresh, older_names: Some((1, older)), ..sample() }
     }
 
     impl Keyring {
@@ -286,10 +367,35 @@ pub(super) mod tests {
         assert_eq!(ring.retired(|term| term == 1).terms.len(), 2);
     }
 
+    #[test]
+    fn a_names_key_is_replaced_and_the_older_one_stays_until_it_is_taken_out() {
+        let ring = Keyring::generate(Timestamp::from_unix(5)).unwrap();
+        let renamed = ring.renamed().unwrap();
+        assert_eq!((renamed.names_generation(), renamed.older_names_generation()), (2, Some(1)));
+        assert!(renamed.renamed().is_err(), "not a third");
+        let stored = renamed.seal(&key(1), &[9; 16], 1).unwrap();
+        let opened = Keyring::open(&key(1), &[9; 16], &stored).unwrap();
+        assert!(opened.same_as(&renamed));
+        let (mount, naming) = (crate::MountId([1; 16]), opened.names());
+        let (now, before) = (naming.row(mount, "a/b"), naming.older_row(mount, "a/b").unwrap());
+        assert_eq!(before, ring.names().row(mount, "a/b"));
+        assert_eq!(naming.generation(&now, mount, "a/b"), Some(2));
+        assert_eq!(naming.generation(&before, mount, "a/b"), Some(1));
+        assert_eq!(naming.generation(&before, mount, "a/c"), None);
+        let alone = opened.without_older_names();
+        assert_eq!((alone.names_generation(), alone.older_names_generation()), (2, None));
+        assert_eq!(alone.encode().expose()[0], ONE_NAMES_KEY);
+        let last = Keyring { names_generation: 255, ..ring.copy() };
+        assert!(last.renamed().is_err());
+        let mut disordered = renamed.encode().expose().to_vec();
+        disordered[1] = 1;
+        assert_eq!(Keyring::decode(&disordered).err(), Some(Malformed("its names keys are not in order")));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            for bytes in [bytes.clone(), [vec![FORMAT], bytes].concat()] {
+            for bytes in [bytes.clone(), [vec![FORMAT], bytes.clone()].concat(), [vec![TWO_NAMES_KEYS], bytes].concat()] {
                 let _ = Keyring::decode(&bytes);
                 prop_assert!(Keyring::open(&key(1), &[9; 16], &bytes).is_err());
             }

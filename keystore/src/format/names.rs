@@ -100,6 +100,36 @@ impl Names {
     }
 }
 
+/// The names keys of a store, each with its generation: the current one, and the one before it until no row has a name
+/// under that any more.
+pub(crate) struct Naming {
+    pub(crate) current: (u8, Names),
+    pub(crate) older: Option<(u8, Names)>,
+}
+
+impl Naming {
+    /// The key that a row is written under.
+    pub(crate) fn row(&self, mount: MountId, path: &str) -> RowKey {
+        self.current.1.row(mount, path)
+    }
+
+    /// The key that the row may still have.
+    pub(crate) fn older_row(&self, mount: MountId, path: &str) -> Option<RowKey> {
+        self.older.as_ref().map(|(_, names)| names.row(mount, path))
+    }
+
+    /// The halves that rows of a directory have, the current one first.
+    pub(crate) fn dirs(&self, mount: MountId, dir: &str) -> impl Iterator<Item = DirKey> {
+        [Some(&self.current), self.older.as_ref()].into_iter().flatten().map(move |(_, names)| names.dir(mount, dir))
+    }
+
+    /// The generation under which a key is the name of this path; `None` when it is not.
+    pub(crate) fn generation(&self, key: &RowKey, mount: MountId, path: &str) -> Option<u8> {
+        let of = |(generation, names): &(u8, Names)| (names.row(mount, path) == *key).then_some(*generation);
+        of(&self.current).or_else(|| self.older.as_ref().and_then(of))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

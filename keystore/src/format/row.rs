@@ -87,24 +87,37 @@ pub fn open(
     names: &Names,
     cluster: &[u8; 16],
     key: &RowKey,
+    stored: Vec<u8>,
+) -> Result<Opened, Malformed> {
+    let opened = open_unnamed(term_key, cluster, key, stored)?;
+    if names.row(opened.mount, &opened.path) != *key {
+        return Err(MISPLACED);
+    }
+    Ok(opened)
+}
+
+/// The path inside a row leads elsewhere.
+pub(crate) const MISPLACED: Malformed = Malformed("the path inside belongs to another key");
+
+/// The same where the caller compares the path inside with the key.
+pub(crate) fn open_unnamed(
+    term_key: &HmacKey,
+    cluster: &[u8; 16],
+    key: &RowKey,
     mut stored: Vec<u8>,
 ) -> Result<Opened, Malformed> {
     term(&stored)?;
     let (header, sealed) = stored.split_at_mut(HEADER);
     // HEADER bytes, as split.
     let header: &[u8; HEADER] = (&*header).try_into().expect("a header");
-    let opened = entry_key(term_key, key, header)
+    entry_key(term_key, key, header)
         .open_in_place(&aad(cluster, key, header), sealed)
         .map_err(|_| Malformed("it does not open where it lies"))
         .and_then(|plaintext| {
             let opened = parse(plaintext);
             plaintext.zeroize();
             opened
-        })?;
-    if names.row(opened.mount, &opened.path) != *key {
-        return Err(Malformed("the path inside belongs to another key"));
-    }
-    Ok(opened)
+        })
 }
 
 /// The MAC that the index holds of a row: HMAC(index key, 'R' ‖ cluster ‖ row key ‖ stored row)[16].

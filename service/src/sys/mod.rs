@@ -43,7 +43,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) request: &'a Request,
 }
 
-static ROUTES: [Route; 38] = [
+static ROUTES: [Route; 39] = [
     mounts::LIST,
     mounts::MOUNT,
     auth::LIST,
@@ -65,6 +65,7 @@ static ROUTES: [Route; 38] = [
     seal::STEP_DOWN,
     rotate::ROTATE,
     rotate::KEYRING,
+    rotate::NAMES,
     rotate::KEY_STATUS,
     rotate_config::CONFIG,
     rotate_config::KEYRING_CONFIG,
@@ -118,6 +119,7 @@ impl System {
             "seal-backend-status" => seal::backend_status(&scope),
             "version-history" => Ok(seal::version_history(&scope)),
             "rotate" | "rotate/keyring" => rotate::rotate(&scope).await,
+            "rotate/names" => rotate::names(&scope).await,
             "key-status" => rotate::key_status(&scope),
             "rotate/config" | "rotate/keyring/config" => rotate_config::config(&scope).await,
             "reencrypt" => reencrypt::reencrypt(&scope).await,

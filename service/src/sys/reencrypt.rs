@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::reencryption::{End, Job, Record};
 use strongroom_clock::Timestamp;
-use strongroom_keystore::Progress;
+use strongroom_keystore::{KeyStatus, Progress};
 use strongroom_mount::json::Writer;
 use strongroom_mount::{Access, Error, Method, Object, Operation, Response, Route};
 
@@ -26,13 +26,13 @@ pub(super) async fn reencrypt(scope: &Scope<'_>) -> Result<Response, Error> {
         Operation::Read => true,
         _ => job.start().await?,
     };
-    let terms = scope.live.barrier.key_status()?.terms;
-    let answer = Response::data(state(&job.job(), terms));
+    let status = scope.live.barrier.key_status()?;
+    let answer = Response::data(state(&job.job(), &status));
     Ok(if begun { answer } else { answer.warn("a re-encryption is under way already") })
 }
 
-/// The job; `terms` is how many the keyring holds.
-fn state(job: &Job, terms: usize) -> Object {
+/// The job, and what the keyring holds.
+fn state(job: &Job, status: &KeyStatus) -> Object {
     Object::build(|out| {
         let (name, record, progress) = match job {
             Job::None => ("none", None, None),
@@ -51,7 +51,9 @@ fn state(job: &Job, terms: usize) -> Object {
         if let Job::Stopped(_, why) = job {
             out.string("stopped_by", why);
         }
-        out.value("keyring_terms", &terms);
+        out.value("keyring_terms", &status.terms);
+        out.value("names_generation", &status.names);
+        out.value("older_names_left", &status.renaming);
     })
 }
 

@@ -15,6 +15,19 @@ pub(super) const ROTATE: Route =
 pub(super) const KEYRING: Route =
     Route { path: "rotate/keyring", about: "Rotates the keyring.", methods: ROTATES, params: &[], open: false };
 
+/// `sys/rotate/names`: ours, since the reference hides no names.
+pub(super) const NAMES: Route = Route {
+    path: "rotate/names",
+    about: "Rotates the key that hides the names of rows.",
+    methods: &[Method::new(
+        Operation::Update,
+        "A fresh names key, and the re-encryption that renames every row; sys/reencrypt says how far it is.",
+    )
+    .access(Access::Sudo)],
+    params: &[],
+    open: false,
+};
+
 /// `sys/key-status`.
 pub(super) const KEY_STATUS: Route = Route {
     path: "key-status",
@@ -27,6 +40,16 @@ pub(super) const KEY_STATUS: Route = Route {
 /// A fresh term.
 pub(super) async fn rotate(scope: &Scope<'_>) -> Result<Response, Error> {
     scope.live.barrier.rotate().await?;
+    Ok(Response::none())
+}
+
+/// A fresh names key; every row gets its name anew, in the background.
+pub(super) async fn names(scope: &Scope<'_>) -> Result<Response, Error> {
+    if scope.live.barrier.key_status()?.renaming || scope.live.reencryption.runs() {
+        return Err(Error::caller("a re-encryption is under way: see sys/reencrypt, and rotate after its end"));
+    }
+    scope.live.barrier.rotate_names().await?;
+    scope.live.reencryption.start().await?;
     Ok(Response::none())
 }
 

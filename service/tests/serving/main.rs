@@ -110,6 +110,21 @@ async fn re_encryption_and_automatic_rotation_need_sudo_and_answer_as_documented
     );
     assert_eq!(ended["keyring_terms"], 1);
 
+    // The names key too, and one after the other.
+    assert_eq!(stand.call("POST", "sys/rotate/names", &weak, None).await.status, 403);
+    assert_eq!(stand.root("POST", "sys/rotate/names", None).await.status, 204);
+    let renamed = loop {
+        let data = stand.root("GET", "sys/reencrypt", None).await.json()["data"].clone();
+        if !matches!(data["state"].as_str(), Some("sealing" | "proving")) {
+            break data;
+        }
+    };
+    assert_eq!(
+        (&renamed["state"], &renamed["names_generation"], &renamed["older_names_left"]),
+        (&json!("complete"), &json!(2), &json!(false)),
+        "{renamed}"
+    );
+
     // What was set counts at once, and after a restart.
     for body in [json!({"interval": "23h"}), json!({"max_operations": 999_999}), json!({"max_operations": -1})] {
         assert_eq!(stand.root("POST", "sys/rotate/config", Some(body)).await.status, 400);
