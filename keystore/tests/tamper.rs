@@ -7,8 +7,9 @@ mod common;
 use common::{Dump, MOUNT, Random, dump, init, options, restored, root, unseal, verify};
 use std::collections::BTreeMap;
 use std::path::Path;
-use strongroom_keystore::storage::{Storage, Table};
-use strongroom_keystore::{Barrier, Error, Init, Layer, MountId, Store, wait};
+use strongroom_keystore::format::forge;
+use strongroom_keystore::storage::{Op, Storage, Table};
+use strongroom_keystore::{Barrier, Change, Device, DeviceId, Error, Init, Layer, MountId, PROGRAM, Store, wait};
 
 const JOURNAL: usize = 60;
 
@@ -262,4 +263,118 @@ fn flipped(place: &Path, bytes: &[u8], model: &Model) -> String {
         }
     }
     outcome
+}
+
+/// Opens a changed store cold: from rows in memory, and from a file that was closed. The error, which is the same.
+fn refused_cold(changed: &Dump) -> Error {
+    let from_rows = unseal(&restored(changed), JOURNAL).err().expect("a forged store must not open");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let storage = Storage::embedded(&path).unwrap();
+    let ops: Vec<_> = changed.iter().map(|((table, key), value)| Op::put(*table, &key[..], &value[..])).collect();
+    storage.commit(storage.lead().unwrap(), &ops).unwrap();
+    drop(storage);
+    let storage = Storage::embedded(&path).unwrap();
+    let from_file = unseal(&storage, JOURNAL).err().expect("a forged file must not open");
+    assert_eq!(from_rows, from_file);
+    assert_eq!(&dump(&storage), changed, "what is refused is not written to");
+    from_rows
+}
+
+// T-05: a store of a later program, genuine; and heads that say so, made without the key.
+#[test]
+fn a_later_format_or_minimum_is_refused_by_name_and_a_forged_one_as_forged() {
+    let storage = Storage::inmem();
+    fill(&storage);
+    let honest = dump(&storage);
+    let meta = |name: &str| (Table::Meta, name.as_bytes().to_vec());
+    let (head, keyring) = (&honest[&meta("head")], &honest[&meta("keyring")]);
+    let with = |rows: &[(&str, Vec<u8>)]| {
+        let mut changed = honest.clone();
+        changed.extend(rows.iter().map(|(name, row)| (meta(name), row.clone())));
+        changed
+    };
+    let later = |format: u8, minimum: u32| {
+        let change = |plaintext: &mut Vec<u8>| {
+            plaintext[0] = format;
+            plaintext[1..5].copy_from_slice(&minimum.to_be_bytes());
+            if format > 1 {
+                // Fields that this program knows nothing of.
+                plaintext[5..].fill(0xa5);
+                plaintext.extend([0x5a; 700]);
+            }
+        };
+        forge::head(&root(1), keyring, head, change).unwrap()
+    };
+    let too_old = |error: Error, version: u32| {
+        assert_eq!(error, Error::ProgramTooOld { needed: version, running: PROGRAM });
+    };
+    let in_head = |error: Error, reason: &str| {
+        let right = matches!(&error, Error::Integrity { layer: Layer::Head, reason: r, .. } if r == reason);
+        assert!(right, "{error}");
+    };
+
+    // Genuine: the program says which version it takes, whatever else it cannot read.
+    too_old(refused_cold(&with(&[("head", later(1, 9))])), 9);
+    too_old(refused_cold(&with(&[("head", later(2, 9))])), 9);
+    too_old(refused_cold(&with(&[("head", later(200, u32::MAX))])), u32::MAX);
+    let ring = forge::keyring(&root(1), &common::CLUSTER, keyring, 3).unwrap();
+    too_old(refused_cold(&with(&[("head", later(2, 9)), ("keyring", ring.clone())])), 9);
+    // A later format that asks for nothing is not guessed at.
+    in_head(refused_cold(&with(&[("head", later(2, 1))])), "its format is not known");
+    let unknown = refused_cold(&with(&[("keyring", ring)]));
+    assert!(matches!(&unknown, Error::Integrity { layer: Layer::Keyring, .. }), "{unknown}");
+    // And a genuine head of the present format opens, so that it is not the forging that was refused.
+    unseal(&restored(&with(&[("head", later(1, PROGRAM))])), JOURNAL).unwrap().close();
+
+    // Without the key: the clear part alone, bits of the sealed part, a head sealed under keys of the forger's own.
+    for format in [0, 2, 200] {
+        let mut forged = head.clone();
+        forged[0] = format;
+        in_head(refused_cold(&with(&[("head", forged)])), "its format is not known");
+    }
+    for at in [33, 50, 61, 62, 65, head.len() - 1] {
+        for bit in 0..8 {
+            let mut forged = later(1, 9);
+            forged[at] ^= 1 << bit;
+            in_head(refused_cold_rows(&with(&[("head", forged)])), "its sealed part does not open");
+        }
+    }
+    let own = Storage::inmem();
+    let init = Init { cluster: common::CLUSTER, root: &root(2), generation: 1, clear_rows: vec![], devices: vec![] };
+    Store::over(own.clone(), options(JOURNAL)).initialise(init).unwrap().close();
+    let own = dump(&own);
+    for (format, minimum) in [(1, 0), (1, 9), (2, 9), (2, 0)] {
+        let change = |plaintext: &mut Vec<u8>| {
+            plaintext[0] = format;
+            plaintext[1..5].copy_from_slice(&u32::to_be_bytes(minimum));
+        };
+        let forged = forge::head(&root(2), &own[&meta("keyring")], &own[&meta("head")], change).unwrap();
+        in_head(refused_cold(&with(&[("head", forged.clone())])), "its sealed part does not open");
+        let both = with(&[("head", forged), ("keyring", own[&meta("keyring")].clone())]);
+        assert_eq!(refused_cold(&both), Error::WrongRoot);
+    }
+}
+
+fn refused_cold_rows(changed: &Dump) -> Error {
+    unseal(&restored(changed), JOURNAL).err().expect("a forged store must not open")
+}
+
+// The minimum cannot be lowered by putting back the head from before it was raised, where a device counts.
+#[test]
+fn a_minimum_that_was_raised_is_not_lowered_by_the_head_of_before() {
+    let device = |counter| Device { id: DeviceId([5; 16]), counter };
+    let store = Store::inmem_with(options(JOURNAL));
+    let barrier = init(&store, vec![device(0)]);
+    let before = dump(store.storage());
+    wait(barrier.change(Change { minimum: Some(9), ..Change::default() })).unwrap();
+    assert_eq!(wait(barrier.raise(vec![device(0)])).unwrap(), [device(1)]);
+    barrier.close();
+    assert!(matches!(store.unseal(&root(1)).err(), Some(Error::ProgramTooOld { needed: 9, .. })));
+    let mut now = dump(store.storage());
+    let head = (Table::Meta, b"head".to_vec());
+    now.insert(head.clone(), before[&head].clone());
+    let put_back = Store::over(restored(&now), options(JOURNAL));
+    let error = put_back.unseal(&root(1)).unwrap().confirm(&[device(1)]).err().unwrap();
+    assert!(matches!(error, Error::RollbackDetected { counter: 1, stored: 0, .. }), "{error}");
 }

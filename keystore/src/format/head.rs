@@ -172,7 +172,12 @@ impl Head {
 
 /// The stored head: clear part, then the sealed part under a key of its own version.
 pub fn seal(key: &HmacKey, cluster: &[u8; 16], head: &Head) -> Result<Vec<u8>, Error> {
-    let clear = head.clear(cluster);
+    seal_encoded(key, &head.clear(cluster), &head.encode())
+}
+
+/// The same of a plaintext that is ready.
+pub(crate) fn seal_encoded(key: &HmacKey, clear: &Clear, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+    let cluster = &clear.cluster;
     let mut out = Vec::with_capacity(CLEAR + 44 + STEP);
     out.push(FORMAT);
     out.extend(clear.cluster);
@@ -180,7 +185,7 @@ pub fn seal(key: &HmacKey, cluster: &[u8; 16], head: &Head) -> Result<Vec<u8>, E
     clear.words.iter().for_each(|word| out.extend(word.to_be_bytes()));
     let salt: [u8; 16] = random::array()?;
     out.extend(salt);
-    version_key(key, cluster, &salt).seal(&aad(cluster), &head.encode(), &mut out).map_err(|_| Error::Random)?;
+    version_key(key, cluster, &salt).seal(&aad(cluster), plaintext, &mut out).map_err(|_| Error::Random)?;
     Ok(out)
 }
 

@@ -145,6 +145,32 @@ impl Keyring {
 
     /// The keyring's row: sealed under `key`, to which it commits.
     pub fn seal(&self, key: &Key<KeyringKey>, cluster: &[u8; 16], generation: u32) -> Result<Vec<u8>, Error> {
+        Keyring::seal_encoded(key, cluster, generation, &self.encode())
+    }
+
+    /// A keyring's row with another format in it.
+    #[cfg(feature = "faults")]
+    pub(super) fn forged(
+        key: &Key<KeyringKey>,
+        cluster: &[u8; 16],
+        generation: u32,
+        stored: &[u8],
+        format: u8,
+    ) -> Result<Vec<u8>, Error> {
+        let plaintext = Keyring::unsealed(key, cluster, stored)?;
+        let other = SecretBytes::filled(plaintext.len(), |out| {
+            out.copy_from_slice(plaintext.expose());
+            out[0] = format;
+        });
+        Keyring::seal_encoded(key, cluster, generation, &other)
+    }
+
+    fn seal_encoded(
+        key: &Key<KeyringKey>,
+        cluster: &[u8; 16],
+        generation: u32,
+        plaintext: &SecretBytes,
+    ) -> Result<Vec<u8>, Error> {
         let mut out = vec![FORMAT];
         out.extend(generation.to_be_bytes());
         out.extend(random::array::<16>()?);
@@ -152,7 +178,7 @@ impl Keyring {
         let header: [u8; HEADER] = out[..].try_into().expect("a header");
         let (sealing, commitment) = version_keys(key, cluster, &header);
         out.extend(commitment);
-        sealing.seal(&aad(cluster, &header), self.encode().expose(), &mut out).map_err(|_| Error::Random)?;
+        sealing.seal(&aad(cluster, &header), plaintext.expose(), &mut out).map_err(|_| Error::Random)?;
         Ok(out)
     }
 

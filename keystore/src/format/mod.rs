@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod examples;
+#[cfg(feature = "faults")]
+pub mod forge;
 pub mod head;
 pub mod journal;
 pub mod keyring;
