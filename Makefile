@@ -4,7 +4,7 @@
 PROFILE ?= ci
 SHELL := /bin/bash
 
-.PHONY: run test test-only bench tamper fuzz soak long doc dist setup build
+.PHONY: run test test-only bench tamper power fuzz soak long doc dist setup build
 
 ## run: builds, makes a token, starts, initialises, encrypts, kills, restarts, decrypts, and keeps serving
 run:
@@ -25,6 +25,10 @@ bench:
 tamper:
 	@scripts/campaign.sh tamper
 
+## power: a disk that forgets what was not flushed: every subset of few writes, POWER_CASES of more; POWER_CUTS of xfs as root
+power:
+	@scripts/campaign.sh power
+
 ## fuzz: each fuzz target for FUZZ_SECONDS (60)
 fuzz:
 	@scripts/campaign.sh fuzz
@@ -34,7 +38,7 @@ soak:
 	@scripts/campaign.sh soak
 
 ## long: what is too long for CI; results under docs/results/
-long: tamper soak
+long: tamper power soak
 	@scripts/campaign.sh fuzz
 
 doc:

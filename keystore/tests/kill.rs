@@ -1,11 +1,12 @@
-//! kill -9 under load: another process keeps what was acknowledged. 20 kills, or as many as `KILLS` says.
+//! kill -9 under load, and power cuts: another process keeps what was acknowledged. 20 kills, or as many as `KILLS` says.
 
 mod common;
 
 use common::{MOUNT, Random, options, root, verify};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use strongroom_keystore::{Barrier, Store, wait};
@@ -52,25 +53,27 @@ fn child() {
     });
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_to_kill_9() {
-    let kills = std::env::var("KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("store");
-    let mut random = Random(1);
-    let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
-    let mut total = 0;
-    for kill in 0..kills {
+/// What was acknowledged, over many ends of the child.
+#[derive(Default)]
+struct Ledger {
+    rows: BTreeMap<String, u64>,
+    total: u64,
+}
+
+impl Ledger {
+    /// Starts the child on a store, ends it by `end` a random while after its first acknowledgement, and notes what it said.
+    fn round(&mut self, path: &Path, random: &mut Random, end: impl FnOnce()) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture"])
-            .env(DIR, &path)
+            .env(DIR, path)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (send, receive) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(send.send(line))));
-        // From the first acknowledgement on, a random while; the kill comes from outside, so this is no wait for a clock.
+        // From the first acknowledgement on, a random while; the end comes from outside, so this is no wait for a clock.
         let mut seen = Vec::new();
         while let Ok(line) = receive.recv() {
             let first = line.starts_with("ack");
@@ -80,7 +83,9 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
             }
         }
         std::thread::sleep(Duration::from_micros(random.below(150_000)));
-        child.kill().unwrap();
+        end();
+        // It may have ended by itself when its disk went away.
+        let _ = child.kill();
         child.wait().unwrap();
         reader.join().unwrap();
         seen.extend(receive.try_iter());
@@ -89,23 +94,103 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
             if let [_, path, number] = line.split(' ').collect::<Vec<_>>()[..]
                 && let Ok(number) = number.parse::<u64>()
             {
-                let known = acknowledged.entry(path.to_owned()).or_default();
+                let known = self.rows.entry(path.to_owned()).or_default();
                 *known = number.max(*known);
-                total += 1;
+                self.total += 1;
             }
         }
-        let barrier = open(&path);
-        for (path, number) in &mut acknowledged {
+    }
+
+    /// Everything that was acknowledged is in the store.
+    fn check(&mut self, path: &Path, round: u64) {
+        let barrier = open(path);
+        for (path, number) in &mut self.rows {
             let row = wait(barrier.view(MOUNT).get(path)).unwrap().unwrap_or_else(|| panic!("{path} is lost"));
             let held = u64::from_be_bytes(row.value.expose()[..8].try_into().unwrap());
             // The write after the last acknowledged one may have been made, or not.
-            assert!(held == *number || held == *number + 1, "kill {kill}: {path} holds {held}, acknowledged {number}");
+            assert!(held == *number || held == *number + 1, "{round}: {path} holds {held}, acknowledged {number}");
             // It is read now, so the next process may not lose it either.
             *number = held;
         }
-        assert_eq!(verify(&barrier).problems, [], "kill {kill}");
+        assert_eq!(verify(&barrier).problems, [], "{round}");
         barrier.close();
     }
-    println!("{kills} kills, {total} acknowledged writes, {} rows: none lost", acknowledged.len());
-    assert!(total >= kills, "the child wrote");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_to_kill_9() {
+    let kills = std::env::var("KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let (mut ledger, mut random) = (Ledger::default(), Random(1));
+    for kill in 0..kills {
+        // The kill is what every round ends with.
+        ledger.round(&path, &mut random, || {});
+        ledger.check(&path, kill);
+    }
+    println!("{kills} kills, {} acknowledged writes, {} rows: none lost", ledger.total, ledger.rows.len());
+    assert!(ledger.total >= kills, "the child wrote");
+}
+
+/// A file system in a file, which forgets on command what it has not flushed. Needs root, a loop device and xfs.
+struct Xfs {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+impl Xfs {
+    fn make(dir: &Path) -> Xfs {
+        let xfs = Xfs { image: dir.join("image"), at: dir.join("mounted") };
+        std::fs::create_dir(&xfs.at).unwrap();
+        std::fs::File::create(&xfs.image).unwrap().set_len(512 << 20).unwrap();
+        run("mkfs.xfs", &["-q".as_ref(), xfs.image.as_ref()]);
+        xfs.mount();
+        xfs
+    }
+
+    fn mount(&self) {
+        run("mount", &["-o".as_ref(), "loop".as_ref(), self.image.as_ref(), self.at.as_ref()]);
+    }
+
+    /// Nothing that was not flushed reaches the disk any more, not even the file system's own log.
+    fn cut(&self) {
+        run("xfs_io", &["-x".as_ref(), "-c".as_ref(), "shutdown".as_ref(), self.at.as_ref()]);
+    }
+
+    fn unmount(&self) {
+        run("umount", &[self.at.as_ref()]);
+    }
+}
+
+impl Drop for Xfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.at).output();
+    }
+}
+
+fn run(program: &str, arguments: &[&OsStr]) {
+    let done = Command::new(program).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// As many as `POWER_CUTS` says, none without: `power.rs` has the same on a disk of its own, without root.
+#[test]
+fn nothing_acknowledged_is_lost_to_a_power_cut() {
+    let cuts = std::env::var("POWER_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    if cuts == 0 {
+        println!("skipped: POWER_CUTS is not set");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let xfs = Xfs::make(dir.path());
+    let path = xfs.at.join("store");
+    let (mut ledger, mut random) = (Ledger::default(), Random(2));
+    for cut in 0..cuts {
+        ledger.round(&path, &mut random, || xfs.cut());
+        xfs.unmount();
+        xfs.mount();
+        ledger.check(&path, cut);
+    }
+    println!("{cuts} power cuts, {} acknowledged writes, {} rows: none lost", ledger.total, ledger.rows.len());
+    assert!(ledger.total >= cuts, "the child wrote");
 }
