@@ -282,6 +282,8 @@ async fn delete(shelf: &Shelf, cx: &Ctx<'_>, path: &str) -> Result<Response, Err
             let id = u128::from_be_bytes(metadata.id);
             batch.put(cx.view, &format!("gone/{id:032x}"), &gone.encode());
         }
+        // It makes room on a full disk.
+        batch.press();
         if commit(cx.view, batch).await? {
             return Ok(Response::none());
         }

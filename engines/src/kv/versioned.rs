@@ -219,6 +219,7 @@ async fn sweep(view: &View) -> Result<(), Error> {
             for number in gone.first..=last {
                 batch.delete(view, &row::version_row(&id, number));
             }
+            batch.press();
             left -= last - gone.first + 1;
             let done = last == gone.last;
             if done {

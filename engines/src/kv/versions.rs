@@ -112,6 +112,10 @@ async fn change(
     for _ in 0..ATTEMPTS {
         let Some(metadata) = engine.shelf.metadata(cx.view, path).await? else { return Ok(Response::none()) };
         let (mut batch, now) = (Batch::new(), cx.clock.now());
+        if matches!(fate, Fate::Destroy) {
+            // It makes room on a full disk.
+            batch.press();
+        }
         for number in chosen(&metadata).into_iter().filter(|number| metadata.kept().contains(number)) {
             let place = metadata.version_row(number);
             let Some(row) = cx.view.get(&place).await? else { continue };

@@ -45,6 +45,10 @@ fn a_version_is_deleted_by_time_and_undeleted_for_good() {
     host.ok("POST", "undelete/a", json!({"versions": [1]}));
     host.clock.set(start.plus(Duration::from_secs(90_000)));
     assert_eq!(host.ok("GET", "data/a", json!(null))["metadata"]["deletion_time"], json!(""));
+    host.ok("POST", "data/a", json!({"data": {"v": 2}}));
+    host.ok("POST", "undelete/a", json!({"versions": [2]}));
+    let read = host.ok("GET", "data/a", json!(null));
+    assert_eq!(read["metadata"]["deletion_time"], json!(""), "one that lies ahead is taken back too");
     host.ok("POST", "config", json!({"delete_version_after": "-1s"}));
     assert_eq!(
         host.ok("POST", "data/a", json!({"data": {"v": 2}}))["deletion_time"],
