@@ -267,3 +267,153 @@ fn a_body_over_the_limit_is_413_and_memory_stays_flat() {
     assert!(grown < 64 << 10, "the peak grew by {grown} KiB");
     assert_eq!(server.client().call("GET", "sys/health", None).status, 200);
 }
+
+/// A-009: a key or a value of any size is stored whole or refused, and never brings the server down.
+#[test]
+fn kv_keys_and_values_of_every_size_get_an_answer() {
+    let (server, init) = TestServer::unsealed(Config::default());
+    let mut root = server.client().with_token(&init.root);
+    root.call("POST", "sys/mounts/plain", Some(&json!({"type": "kv"})));
+    root.call("POST", "sys/mounts/kv", Some(&json!({"type": "kv-v2"})));
+    let pid = server.pid();
+    const MIB: usize = 1 << 20;
+    for prefix in ["plain/", "kv/data/"] {
+        for key in [0, 1, 512, 4_093, 4_094, 4_095, 4_096, 20_000, 65_536] {
+            for value in [0, 1, MIB - 8_300, MIB - 1, MIB, MIB + 1] {
+                // Large values with the usual keys, and small ones with every key.
+                if value > 1 && key != 1 && key != 512 {
+                    continue;
+                }
+                let text = "v".repeat(value);
+                let body = if prefix == "plain/" { json!({"v": text}) } else { json!({"data": {"v": text}}) };
+                let path = format!("{prefix}{}", "k".repeat(key));
+                let mut client = server.client().with_token(&init.root);
+                // The server may close before all of a head that it refuses was sent.
+                let Ok(reply) = client.try_call("POST", &path, Some(&body)) else { continue };
+                let status = reply.status;
+                assert!((200..500).contains(&status), "{prefix} key {key} value {value}: {}", reply.text());
+                if status < 300 {
+                    let read = client.call("GET", &path, None).json().expect("JSON");
+                    let data = if prefix == "plain/" { &read["data"] } else { &read["data"]["data"] };
+                    assert!(data["v"] == text, "{prefix} key {key} value {value} came back changed");
+                    assert!(value < MIB, "{prefix} key {key} value {value} fits no row");
+                }
+            }
+        }
+        let largest = json!({"v": "v".repeat(32 << 20)});
+        // A reset while sending is a refusal too.
+        if let Ok(reply) =
+            server.client().with_token(&init.root).try_call("POST", &format!("{prefix}a"), Some(&largest))
+        {
+            assert_eq!(reply.status, 413, "{}", reply.text());
+        }
+    }
+    assert_eq!((server.client().call("GET", "sys/health", None).status, server.pid()), (200, pid));
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+/// A-011: no way of writing a path gets around a rule that denies it.
+#[test]
+fn a_denied_kv_path_is_denied_in_every_spelling() {
+    let (server, init) = TestServer::unsealed(Config::default());
+    let mut root = server.client().with_token(&init.root);
+    root.call("POST", "sys/mounts/kv", Some(&json!({"type": "kv-v2"})));
+    root.call("POST", "kv/data/a/hush", Some(&json!({"data": {"v": "hush"}})));
+    root.call("POST", "kv/data/open", Some(&json!({"data": {"v": "open"}})));
+    let all = "capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\", \"patch\"]";
+    let mut policy = format!("path \"kv/*\" {{ {all} }}\n");
+    for group in ["data", "metadata", "subkeys"] {
+        for path in ["a", "a/*"] {
+            policy.push_str(&format!("path \"kv/{group}/{path}\" {{ capabilities = [\"deny\"] }}\n"));
+        }
+    }
+    root.call("PUT", "sys/policies/acl/p", Some(&json!({"policy": policy})));
+    let made = root.call("POST", "auth/token/create", Some(&json!({"policies": ["p"]}))).json().expect("JSON");
+    let token = made["auth"]["client_token"].as_str().expect("a token");
+    assert_eq!(server.client().with_token(token).call("GET", "kv/data/open", None).status, 200);
+    let spellings = [
+        "kv/data/a/hush",
+        "kv//data/a/hush",
+        "kv/data//a/hush",
+        "kv/data/a//hush",
+        "//kv/data/a/hush",
+        "kv/data/./a/hush",
+        "kv/./data/a/hush",
+        "kv/data/a/./hush",
+        "kv/data/x/../a/hush",
+        "kv/x/../data/a/hush",
+        "kv/data/a/x/../hush",
+        "kv/data/open/../a/hush",
+        "x/../kv/data/a/hush",
+        "kv/data/%61/hush",
+        "kv/d%61ta/a/hush",
+        "%6bv/data/a/hush",
+        "kv%2fdata/a/hush",
+        "kv/data%2fa/hush",
+        "kv/data%2Fa%2Fhush",
+        "kv/data/a%2fhush",
+        "kv%2Fdata%2Fa%2Fhush",
+        "kv/data/%2e/a/hush",
+        "kv/data/x/%2e%2e/a/hush",
+        "kv/data/x/%2E./a/hush",
+        "kv/data/x/.%2e/a/hush",
+        "kv/data/x%2f..%2fa/hush",
+        "kv/data/x/..%2fa/hush",
+        "kv/data/x%2f../a/hush",
+        "kv/data/%2fa/hush",
+        "kv/data/a/%2fhush",
+        "kv/data/a%2f%2fhush",
+        "kv/data/a/hush/",
+        "kv/data/a/hush//",
+        "kv/data/a/hush%2f",
+        "kv/data/a/hush/.",
+        "kv/data/a/hush/..",
+        "kv/data/a/hush/x/..",
+        "kv/data/a;x/../a/hush",
+        "kv/data/a;/hush",
+        "kv/data;/a/hush",
+        "kv/data/a/hush?x=1",
+        "kv/data/a/hush?version=1",
+        "kv/data/a/hush#x",
+        "kv/data/a/hush%3Fversion=1",
+        "kv/data/a%00/hush",
+        "kv/data/a/hush%00",
+        "kv/data%00/a/hush",
+        "kv/data/%c0%af/../a/hush",
+        "kv/data%c0%afa/hush",
+        "kv/data/%c0%aea/hush",
+        "kv/data/%25%36%31/hush",
+        "kv/data/%2561/hush",
+        "kv/data\\a\\hush",
+        "kv/data/a\\hush",
+        "kv/data/x\\..\\a/hush",
+        "kv/data/a/hush%20",
+        "kv/data/a%09/hush",
+        "kv/data/a/hush%0a",
+        "kv/data/%61%2f%68%75%73%68",
+        "kv/data/a/%68ush",
+        "kv/metadata/a/hush",
+        "kv/subkeys/a/hush",
+        "kv/metadata//a/hush",
+        "kv/subkeys/x/../a/hush",
+        "kv/metadata/a?list=true",
+        "kv/metadata/a/?list=true",
+        "kv/metadata//a?list=1",
+        "kv/metadata/%61?list=true",
+    ];
+    for spelling in spellings {
+        for method in ["GET", "POST", "DELETE"] {
+            let body = if method == "POST" { "{\"data\":{\"v\":\"changed\"}}" } else { "" };
+            let request = format!(
+                "{method} /v1/{spelling} HTTP/1.1\r\nHost: t\r\nX-Vault-Token: {token}\r\nConnection: close\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let (_, text) = send(server.address(), request.as_bytes());
+            assert!(!text.contains("hush\""), "{method} {spelling}: {text}");
+        }
+    }
+    let kept = root.call("GET", "kv/metadata/a/hush", None).json().expect("JSON");
+    assert_eq!(kept["data"]["current_version"], 1, "nothing was written");
+    assert_eq!(kept["data"]["versions"]["1"]["deletion_time"], "", "nothing was deleted");
+}
