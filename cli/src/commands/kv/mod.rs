@@ -211,7 +211,7 @@ impl Target {
 
 /// A title in a frame of equals signs, as Vault prints it.
 fn title(text: &str, width: usize) -> String {
-    let width = width.max(text.len() + 8);
+    let width = width.max(text.len() + 6);
     let left = (width - text.len() - 2) / 2;
     let right = width - text.len() - 2 - left;
     format!("{} {text} {}", "=".repeat(left), "=".repeat(right))
@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn titles_stand_above_the_middle_of_their_table() {
-        assert_eq!(title("Data", 0), "=== Data ===");
+        assert_eq!(title("Data", 0), "== Data ==");
+        assert_eq!(title("Data", 12), "=== Data ===");
         assert_eq!(title("Metadata", 24), "======= Metadata =======");
         let shown = titled("Metadata", &json!({"deletion_time": "", "version": 1, "custom_metadata": null}));
         assert!(shown.contains("deletion_time      n/a\n") && shown.contains("custom_metadata    <nil>\n"), "{shown}");
