@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use support::{MODULE, Token, pair, seal, strongroom};
 
@@ -27,6 +29,24 @@ fn a_configuration_is_ok_or_every_mistake_has_a_line() {
     let ran = strongroom(&["server", "-config", &good, "-test-config"], &[], "");
     assert_eq!((ran.code, ran.out.as_str()), (0, "ok\n"));
     assert!(ran.err.contains("server.hcl:4:6: ui = true has no effect"), "{}", ran.err);
+
+    // What others could change is said at the check and at the start.
+    let mode = |path: &str, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(&good, 0o602);
+    let ran = strongroom(&["server", "-config", &good, "-test-config"], &[], "");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "ok\n"));
+    assert!(ran.err.contains("the configuration that anybody may change"), "{}", ran.err);
+    mode(&good, 0o600);
+    let library = write(directory.path(), "lib.so", "");
+    mode(&library, 0o602);
+    let seal =
+        format!("seal \"pkcs11\" {{ lib = {library:?}\n token_label = \"t\"\n pin = \"1\"\n key_label = \"k\" }}\n");
+    let open = configuration(directory.path(), &seal);
+    for check in [&["-test-config"][..], &[]] {
+        let ran = strongroom(&[&["server", "-config", &open], check].concat(), &[], "");
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains("a PKCS#11 library that anybody may change"), "{}", ran.err);
+    }
 
     let bad = write(directory.path(), "bad.hcl", "storage \"consul\" {}\nlistener \"tcp\" {\n  adress = \"x\"\n}\n");
     let ran = strongroom(&["server", &format!("--config={bad}"), "--test-config"], &[], "");

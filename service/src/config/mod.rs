@@ -1,11 +1,12 @@
 //! The configuration: HCL or JSON in, one typed [`Config`] out, with every mistake named by file and line.
 //!
 //! Vault's and OpenBao's keys keep their names and meaning. A known key that has no effect here is a warning, an unknown
-//! one a mistake with the nearest known name. Nothing here touches a device, the store or the network.
+//! one a mistake with the nearest known name. Nothing here touches a device, the store or the network; files are looked at.
 
 mod audit;
 mod environment;
 mod listener;
+mod modes;
 mod reader;
 mod response_headers;
 mod seal;
@@ -93,19 +94,20 @@ impl Config {
     pub fn load(paths: &[PathBuf], environment: &Environment) -> Result<Loaded, Mistakes> {
         let mut mistakes = Vec::new();
         let mut bodies = Vec::new();
-        for file in source::files(paths, &mut mistakes) {
-            match source::read(&file) {
+        let files = source::files(paths, &mut mistakes);
+        for file in &files {
+            match source::read(file) {
                 Ok(body) => bodies.push(body),
                 Err(mistake) => mistakes.push(mistake),
             }
         }
-        server::assemble(bodies, environment, mistakes)
+        server::assemble(bodies, &files, environment, mistakes)
     }
 
     /// Reads one text, as if it stood in `file`.
     pub fn parse(file: &str, text: &str, environment: &Environment) -> Result<Loaded, Mistakes> {
         match Body::parse(file, text) {
-            Ok(body) => server::assemble(vec![body], environment, Vec::new()),
+            Ok(body) => server::assemble(vec![body], &[], environment, Vec::new()),
             Err(mistake) => Err(Mistakes(vec![mistake.to_string()])),
         }
     }

@@ -1,6 +1,7 @@
 //! Reading that goes on after a mistake, so that `-test-config` shows them all.
 
 use super::Environment;
+use std::path::PathBuf;
 use strongroom_hcl::{Body, Error, Position};
 
 /// Collects mistakes and warnings while bodies are read.
@@ -11,11 +12,13 @@ pub(super) struct Reader<'e> {
     pub(super) mistakes: Vec<String>,
     /// What has no effect or should be thought about, one line each.
     pub(super) warnings: Vec<String>,
+    /// Files that secrets were read from.
+    pub(super) secret_files: Vec<PathBuf>,
 }
 
 impl<'e> Reader<'e> {
     pub(super) fn new(environment: &'e Environment, mistakes: Vec<String>) -> Self {
-        Reader { environment, mistakes, warnings: Vec::new() }
+        Reader { environment, mistakes, warnings: Vec::new(), secret_files: Vec::new() }
     }
 
     /// What was read, or its mistake kept and the default of its type.

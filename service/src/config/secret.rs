@@ -33,6 +33,7 @@ pub(super) fn resolve(
             None => Err(format!("{name}: the environment variable {variable} is not set")),
         }
     } else if let Some(path) = text.strip_prefix("file://") {
+        reader.secret_files.push(path.into());
         from_file(path).map_err(|reason| format!("{name}: {path}: {reason}"))
     } else if text == "prompt://" {
         Err(format!("{name} cannot be asked for: give it, or use env:// or file://"))

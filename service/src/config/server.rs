@@ -1,7 +1,7 @@
 //! The top level of a configuration: which stanzas there are, and the server's own values.
 
 use super::reader::Reader;
-use super::{Audit, Config, Environment, Listener, Loaded, Mistakes, Storage, audit, listener, seal, storage};
+use super::{Audit, Config, Environment, Listener, Loaded, Mistakes, Storage, audit, listener, modes, seal, storage};
 use std::time::Duration;
 use strongroom_hcl::{Block, Body, Placed};
 
@@ -63,9 +63,10 @@ struct Once {
     enable_response_header_hostname: Option<bool>,
 }
 
-/// Makes one configuration of all files.
+/// Makes one configuration of all bodies; `files` are those that they stood in.
 pub(super) fn assemble(
     bodies: Vec<Body>,
+    files: &[std::path::PathBuf],
     environment: &Environment,
     mistakes: Vec<String>,
 ) -> Result<Loaded, Mistakes> {
@@ -145,6 +146,11 @@ pub(super) fn assemble(
         allow_audit_log_prefixing: once.allow_audit_log_prefixing.unwrap_or(false),
         enable_response_header_hostname: once.enable_response_header_hostname.unwrap_or(false),
     };
+    let found = modes::check(&config, files, &reader.secret_files);
+    if !found.mistakes.is_empty() {
+        return Err(Mistakes(found.mistakes));
+    }
+    reader.warnings.extend(found.warnings);
     Ok(Loaded { config, warnings: reader.warnings })
 }
 
