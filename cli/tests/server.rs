@@ -99,6 +99,10 @@ fn a_token_unseals_after_a_kill_and_when_it_comes_back() {
         assert!(leaf["healthy"] == true && leaf.get("device").is_none() && leaf.get("last_error").is_none(), "{leaf}");
     }
 
+    // The root key rotates on the token, and the next start opens the new one.
+    assert!(said(&server, &init.root, "operator rotate-root").contains("generation 2"));
+    assert_eq!(tree(&init.root)["data"]["leaves"][0]["generation"], 2);
+
     server.restart();
     server.wait_active(PATIENCE);
     assert!(said(&server, &init.root, "token lookup").contains("root"));

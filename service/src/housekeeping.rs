@@ -1,6 +1,6 @@
 //! What happens without a request: devices unseal the store, tokens expire, backends tidy, epochs rise.
 
-use crate::{Live, Server};
+use crate::{Live, Server, custody};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,6 +11,8 @@ use tokio::sync::watch;
 const EXPIRY: Duration = Duration::from_secs(5);
 /// After how many of those every backend gets its tick.
 const TICKS: u32 = 12;
+/// How often the devices of an open store are looked at: a call each to say who it is, and one to read its counter.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Tries devices until one opens the store, somebody else has, or the server stops.
 pub(crate) async fn unseal_by_devices(server: Arc<Server>, mut stop: watch::Receiver<bool>) {
@@ -49,16 +51,42 @@ pub(crate) async fn raise_epochs(server: Weak<Server>, interval: Option<Duration
         }
         let Some(server) = server.upgrade() else { return };
         let Some(live) = server.phase.live() else { continue };
-        match server.custody.raise_epoch(&live.barrier).await {
-            Ok(()) => {}
-            Err(error @ crate::custody::Error::Rollback(_)) => {
-                // Another copy of this store serves or has served: what this one says may be long revoked.
-                tracing::error!("sealing: {error}");
-                drop(live);
-                drop(server.seal().await);
-            }
-            Err(error) => tracing::warn!("the epoch was not raised: {error}"),
+        let raised = server.custody.raise_epoch(&live.barrier).await;
+        settle(&server, live, raised).await;
+    }
+}
+
+/// Looks at the devices while unsealed: one that comes back is compared with the store, and brought up to date.
+pub(crate) async fn watch_devices(server: Weak<Server>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
+        let Some(server) = server.upgrade() else { return };
+        look(&server).await;
+    }
+}
+
+/// One look.
+pub(crate) async fn look(server: &Arc<Server>) {
+    let Some(live) = server.phase.live() else { return };
+    let looked = server.custody.look(&live.barrier).await;
+    settle(server, live, looked).await;
+}
+
+/// Seals where a device has counted past the store.
+async fn settle(server: &Arc<Server>, live: Arc<Live>, outcome: Result<(), custody::Error>) {
+    match outcome {
+        Ok(()) => {}
+        Err(error @ custody::Error::Rollback(_)) => {
+            // Another copy of this store serves or has served: what this one says may be long revoked.
+            tracing::error!("sealing: {error}");
+            server.custody.refuse(&error);
+            drop(live);
+            drop(server.seal().await);
+        }
+        Err(error) => tracing::warn!("the devices were not all brought up to date, or not raised: {error}"),
     }
 }
 

@@ -133,6 +133,7 @@ impl Server {
             tasks.push(tokio::spawn(listener.serve(handler, stopped.clone(), server.seals.subscribe())));
         }
         tasks.push(tokio::spawn(housekeeping::unseal_by_devices(server.clone(), stopped.clone())));
+        tasks.push(tokio::spawn(housekeeping::watch_devices(Arc::downgrade(&server), stopped.clone())));
         tasks.push(tokio::spawn(housekeeping::raise_epochs(Arc::downgrade(&server), config.epoch_interval, stopped)));
         notify::ready(&urls);
         Ok(Running { server, addresses, certificates, stop, tasks })

@@ -1,4 +1,4 @@
-//! `operator init|unseal|seal|rotate|key-status|reencrypt|seal-check|hsm …`.
+//! `operator init|unseal|seal|rotate|rotate-root|key-status|reencrypt|seal-check|hsm …`.
 
 mod reencrypt;
 
@@ -58,6 +58,14 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[],
         client: true,
         run: rotate,
+    },
+    Command {
+        words: "operator rotate-root",
+        usage: "[flags]",
+        about: "Makes a new root key and new keyslots. Shares stay good; a device that is away is brought up to date when it returns, within 30 days by itself.",
+        flags: &[],
+        client: true,
+        run: rotate_root,
     },
     Command {
         words: "operator key-status",
@@ -238,6 +246,19 @@ fn rotate(parsed: &Parsed) -> Outcome {
         println!("Success! Rotated key\n");
     }
     key_status(parsed)
+}
+
+fn rotate_root(parsed: &Parsed) -> Outcome {
+    let answer = call(parsed, "POST", "sys/rotate/root", None)?;
+    if answer.status != 204 {
+        warn(&answer.json());
+    }
+    let whole = call(parsed, "GET", "sys/integrity", None)?.json();
+    let data = &whole["data"];
+    if format(parsed)? != Format::Table || parsed.get("field").is_some() {
+        return print(parsed, data, data);
+    }
+    success(&format!("The root key is of generation {} now.", output::cell(&data["generation"])))
 }
 
 fn key_status(parsed: &Parsed) -> Outcome {

@@ -1,13 +1,16 @@
 //! The rollback counter between the store and the devices outside it.
 //!
 //! The store writes epoch e + 1 durably, then the devices are raised, then it serves. A device that is away neither
-//! vouches nor locks out; one that has counted past this copy of the store shows that the copy is an old one.
+//! vouches nor locks out; one that has counted past this copy of the store shows that the copy is an old one. While the
+//! store is open its devices are looked at every few seconds ([`Custody::look`]), so that one that comes back is compared
+//! at once.
 
 use super::leaf::ConfiguredLeaf;
 use super::{Custody, Error};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use strongroom_keystore::{Barrier, Change, Device, DeviceId, Reading};
-use strongroom_unseal::{Leaf, LeafError, Standing};
+use strongroom_unseal::{Leaf, LeafError, LeafStanding, Standing};
 
 impl Custody {
     /// What the devices of the head say, as far as they are at hand.
@@ -20,7 +23,7 @@ impl Custody {
         let mut readings = Vec::new();
         for id in known {
             let Some(device) = self.counting_device(*id, standing) else { continue };
-            match device.count(cluster).await {
+            match device.count_of(cluster, *id).await {
                 Ok(counter) => readings.push(Reading { id: *id, counter }),
                 Err(error) => tracing::warn!(leaf = device.name(), "the device does not confirm the epoch: {error}"),
             }
@@ -38,7 +41,7 @@ impl Custody {
         let mut done = Vec::new();
         for target in targets {
             let Some(device) = self.counting_device(target.id, standing) else { continue };
-            match device.raise(cluster, target.counter).await {
+            match device.raise(cluster, *target).await {
                 Ok(()) => done.push(*target),
                 Err(error) => tracing::warn!(leaf = device.name(), "the device's counter was not raised: {error}"),
             }
@@ -59,6 +62,59 @@ impl Custody {
         let done = self.raise_devices(cluster, &targets, &standing).await;
         barrier.raised(&done)?;
         Ok(())
+    }
+
+    /// Looks at the devices of an open store: whether one has counted past it, and whether one has come back. What came
+    /// back is brought up to date, and counts from then on.
+    ///
+    /// # Errors
+    /// [`Error::Rollback`] when a device has counted past this store: seal. Anything else may pass: log it and go on.
+    pub async fn look(&self, barrier: &Barrier) -> Result<(), Error> {
+        let _act = self.act.lock().await;
+        let (cluster, standing, was_away) = {
+            let state = self.state.lock();
+            let (Some(open), Some(standing)) = (&state.open, &state.standing) else { return Ok(()) };
+            (open.cluster, standing.clone(), state.away.clone())
+        };
+        let mut away = BTreeSet::new();
+        for device in &self.devices {
+            if standing.leaves.iter().any(|leaf| leaf.name == device.name())
+                && let Err(error) = device.identity().await
+            {
+                if !was_away.contains(device.name()) {
+                    tracing::warn!(leaf = device.name(), "the device went away: {error}");
+                }
+                away.insert(device.name().to_owned());
+            }
+        }
+        self.state.lock().away.clone_from(&away);
+        for known in barrier.integrity()?.devices {
+            let Some(device) = self.counting_device(known.id, &standing) else { continue };
+            if away.contains(device.name()) {
+                continue;
+            }
+            // One that cannot be read vouches for nothing, and says so at the next raise.
+            if let Ok(counter) = device.count_of(cluster, known.id).await
+                && counter > known.counter
+            {
+                let (device, stored) = (known.id.to_string(), known.counter);
+                return Err(strongroom_keystore::Error::RollbackDetected { device, counter, stored }.into());
+            }
+        }
+        let back: Vec<&String> = was_away.difference(&away).collect();
+        for leaf in &back {
+            tracing::info!(leaf = leaf.as_str(), "the device is back");
+        }
+        // A leaf that is behind and at hand although nobody saw it go: it was away at init or at the unseal.
+        let left_behind = standing.leaves.iter().any(|leaf| is_behind(leaf, &standing) && !away.contains(&leaf.name));
+        if back.is_empty() && !left_behind {
+            return Ok(());
+        }
+        let brought_up = self.bring_up(barrier).await;
+        if !back.is_empty() {
+            self.raise(barrier).await?;
+        }
+        brought_up
     }
 
     /// Brings leaves that were away when the root key was dealt up to date, if they are back; their devices count from
@@ -126,7 +182,9 @@ impl Custody {
 }
 
 fn behind(standing: Option<&Standing>) -> bool {
-    standing.is_some_and(|standing| {
-        standing.leaves.iter().any(|leaf| leaf.generation.is_none_or(|held| held < standing.generation))
-    })
+    standing.is_some_and(|standing| standing.leaves.iter().any(|leaf| is_behind(leaf, standing)))
+}
+
+fn is_behind(leaf: &LeafStanding, standing: &Standing) -> bool {
+    leaf.generation.is_none_or(|held| held < standing.generation)
 }

@@ -33,9 +33,27 @@ impl ConfiguredLeaf {
         self.device()?.counter_read(CounterName(cluster)).await.map(Option::unwrap_or_default).map_err(told)
     }
 
-    /// Raises it.
-    pub(super) async fn raise(&self, cluster: [u8; 16], to: u64) -> Result<(), LeafError> {
-        self.device()?.counter_raise(CounterName(cluster), to).await.map_err(told)
+    /// The counter, if the device that is there now is `known`: another one's count says nothing about this store.
+    pub(super) async fn count_of(
+        &self,
+        cluster: [u8; 16],
+        known: strongroom_keystore::DeviceId,
+    ) -> Result<u64, LeafError> {
+        self.is(known).await?;
+        self.count(cluster).await
+    }
+
+    /// Raises the counter of the device that `target` names.
+    pub(super) async fn raise(&self, cluster: [u8; 16], target: strongroom_keystore::Device) -> Result<(), LeafError> {
+        self.is(target.id).await?;
+        self.device()?.counter_raise(CounterName(cluster), target.counter).await.map_err(told)
+    }
+
+    async fn is(&self, known: strongroom_keystore::DeviceId) -> Result<(), LeafError> {
+        match self.identity().await? {
+            DeviceId(id) if id == known.0 => Ok(()),
+            other => Err(LeafError::Other(format!("device {other} is there, and {known} was enrolled: put it back"))),
+        }
     }
 
     /// Lets the next login be tried although the PIN was refused before.

@@ -11,6 +11,7 @@ mod epoch;
 mod error;
 mod init;
 mod leaf;
+mod rotate;
 mod share;
 mod status;
 mod unseal;
@@ -18,6 +19,7 @@ mod unseal;
 pub use backoff::Backoff;
 pub use error::Error;
 pub use init::{InitRequest, Initialised};
+pub use rotate::RootRotated;
 pub use status::{LeafStatus, SealStatus, SealTree};
 pub use unseal::Step;
 
@@ -25,7 +27,7 @@ use crate::config::{Config, Pkcs11Seal, Seal, SealKind, Secret, StaticSeal, Stor
 pub(crate) use leaf::ConfiguredLeaf;
 use leaf::told;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use strongroom_clock::{Clock, Timestamp};
 use strongroom_hsm::config::SoftKey;
@@ -65,6 +67,8 @@ struct State {
     refused: Option<String>,
     /// What an operator should know, beside what the leaves say.
     warnings: Vec<String>,
+    /// Devices that did not answer when the open store last looked, by leaf.
+    away: BTreeSet<String>,
 }
 
 /// An initialised store that is not open.
@@ -184,6 +188,7 @@ impl Custody {
         let mut state = self.state.lock();
         state.open = None;
         state.sealed = None;
+        state.away.clear();
         if let Some(standing) = &mut state.standing {
             standing.satisfied = false;
             standing.leaves.iter_mut().for_each(|leaf| leaf.satisfied = false);
@@ -202,6 +207,11 @@ impl Custody {
         let brought_up = self.bring_up(barrier).await;
         self.raise(barrier).await?;
         brought_up
+    }
+
+    /// Keeps why an open store is about to be sealed, for `sys/seal-status`.
+    pub(crate) fn refuse(&self, error: &Error) {
+        self.state.lock().refused = Some(error.to_string());
     }
 
     /// Lets the PIN of a leaf be tried once more although it was refused, at an operator's order.

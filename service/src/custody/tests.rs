@@ -1,3 +1,6 @@
+mod rotation;
+mod token;
+
 use super::*;
 use crate::config::Environment;
 use strongroom_keystore::MountId;
@@ -31,7 +34,7 @@ fn recovery(shares: i64, threshold: i64) -> InitRequest {
 }
 
 fn run<T>(act: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(act)
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(act)
 }
 
 async fn initialised(custody: &Custody, request: &InitRequest) -> Vec<String> {

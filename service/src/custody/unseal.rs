@@ -100,6 +100,14 @@ impl Custody {
         match outcome {
             Outcome::Sealed(standing) => {
                 self.remember(&standing);
+                // Loud: the devices are there, and open a root key that is no longer the store's.
+                let refused = standing.not_followed.as_ref().map(ToString::to_string);
+                let mut state = self.state.lock();
+                if let Some(why) = refused.as_ref().filter(|_| state.refused != refused) {
+                    tracing::error!("an older generation of the root key opens, and the store stays sealed: {why}");
+                }
+                state.refused = refused;
+                drop(state);
                 Ok(Step::Progress)
             }
             Outcome::Open(opened) => {
@@ -241,7 +249,7 @@ impl Custody {
     }
 
     /// What is still needed, and why, in one line.
-    fn missing(&self) -> String {
+    pub(super) fn missing(&self) -> String {
         let state = self.state.lock();
         let Some(standing) = &state.standing else { return "no attempt was made".into() };
         let errors = standing
@@ -250,7 +258,11 @@ impl Custody {
             .filter_map(|leaf| leaf.error.as_ref().map(|error| format!("{}: {error}", leaf.name)));
         let errors: Vec<String> = errors.collect();
         let needed = standing.needed.as_deref().unwrap_or("nothing");
-        format!("{needed} is needed ({})", errors.join("; "))
+        let text = format!("{needed} is needed ({})", errors.join("; "));
+        match &standing.not_followed {
+            Some(error) => format!("{text}; an older generation opens and is not followed: {error}"),
+            None => text,
+        }
     }
 }
 

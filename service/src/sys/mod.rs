@@ -43,7 +43,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) request: &'a Request,
 }
 
-static ROUTES: [Route; 39] = [
+static ROUTES: [Route; 40] = [
     mounts::LIST,
     mounts::MOUNT,
     auth::LIST,
@@ -66,6 +66,7 @@ static ROUTES: [Route; 39] = [
     rotate::ROTATE,
     rotate::KEYRING,
     rotate::NAMES,
+    rotate::ROOT,
     rotate::KEY_STATUS,
     rotate_config::CONFIG,
     rotate_config::KEYRING_CONFIG,
@@ -120,6 +121,7 @@ impl System {
             "version-history" => Ok(seal::version_history(&scope)),
             "rotate" | "rotate/keyring" => rotate::rotate(&scope).await,
             "rotate/names" => rotate::names(&scope).await,
+            "rotate/root" => rotate::rotate_root(&scope).await,
             "key-status" => rotate::key_status(&scope),
             "rotate/config" | "rotate/keyring/config" => rotate_config::config(&scope).await,
             "reencrypt" => reencrypt::reencrypt(&scope).await,

@@ -1,4 +1,4 @@
-//! `sys/rotate` and `sys/key-status`: the keyring's terms.
+//! `sys/rotate` and `sys/key-status`: the keyring's terms; `sys/rotate/root`: the root key.
 
 use super::Scope;
 use strongroom_mount::{Access, Error, Method, Object, Operation, Response, Route};
@@ -28,6 +28,19 @@ pub(super) const NAMES: Route = Route {
     open: false,
 };
 
+/// `sys/rotate/root`.
+pub(super) const ROOT: Route = Route {
+    path: "rotate/root",
+    about: "Rotates the root key.",
+    methods: &[Method::new(
+        Operation::Update,
+        "A fresh root key and fresh keyslots; shares stay good, and a device that is away is brought up to date later.",
+    )
+    .access(Access::Sudo)],
+    params: &[],
+    open: false,
+};
+
 /// `sys/key-status`.
 pub(super) const KEY_STATUS: Route = Route {
     path: "key-status",
@@ -51,6 +64,20 @@ pub(super) async fn names(scope: &Scope<'_>) -> Result<Response, Error> {
     scope.live.barrier.rotate_names().await?;
     scope.live.reencryption.start().await?;
     Ok(Response::none())
+}
+
+/// A fresh root key.
+pub(super) async fn rotate_root(scope: &Scope<'_>) -> Result<Response, Error> {
+    let server = scope.live.server.upgrade().ok_or_else(|| Error::us("the server has gone"))?;
+    let rotated = server.custody.rotate_root(&scope.live.barrier).await.map_err(super::sealed::refusal)?;
+    let mut warnings = rotated.warnings;
+    for (leaf, why) in &rotated.absent {
+        warnings.push(format!("{leaf} was away ({why}) and is brought up to date when it returns"));
+    }
+    for leaf in &rotated.skipped {
+        warnings.push(format!("{leaf} was away too long, and no longer opens the store by itself when it returns"));
+    }
+    Ok(Response { warnings, ..Response::none() })
 }
 
 /// The current term.

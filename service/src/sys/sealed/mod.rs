@@ -93,7 +93,7 @@ fn not_initialised() -> Error {
 }
 
 /// An error of custody as clients see it.
-fn refusal(error: custody::Error) -> Error {
+pub(crate) fn refusal(error: custody::Error) -> Error {
     let text = error.to_string();
     let blame = match error {
         custody::Error::AlreadyInitialised
