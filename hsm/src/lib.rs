@@ -30,3 +30,13 @@ pub use sealed::{Mechanism, SECRET_MAX, Sealed};
 pub use soft::Soft;
 pub use token::{CounterName, DeviceId, Hsm, Identity, MechanismInfo};
 pub use worker::{Device, Health};
+
+/// The bytes of a document's block "```hex name".
+#[cfg(test)]
+fn block(document: &str, name: &str) -> Vec<u8> {
+    let (_, rest) = document.split_once(&format!("```hex {name}\n")).expect("the document has the block");
+    let (text, _) = rest.split_once("```").expect("the block ends");
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).expect("ASCII"), 16).expect("hexadecimal");
+    digits.chunks(2).map(byte).collect()
+}

@@ -353,6 +353,15 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_the_document_decodes() {
+        let block = crate::block(include_str!("../../docs/formats/refused-pins.md"), "record");
+        let record = Refusals::decode(&block).unwrap();
+        assert_eq!((record.0.len(), record.0[0].device), (1, DeviceId([0x11; 16])));
+        assert!(record.0[0].is_for(&pin("1234")).unwrap() && !record.0[0].is_for(&pin("1235")).unwrap());
+        assert_eq!(record.encode(), block);
+    }
+
+    #[test]
     fn the_record_never_grows_beyond_its_bound() {
         let (_, ledger) = rule();
         let refusal = |byte| Refusal { device: OTHER, memory: 8, passes: 1, salt: [byte; 16], hash: [0; 32] };

@@ -228,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn the_pins_of_the_document_decode() {
+        let document = include_str!("../../docs/formats/device-pin.md");
+        let sealed = Sealed { mechanism: Mechanism::AesGcm, key_id: vec![0x11; 16], blob: vec![0x22; 92] };
+        let probe = DevicePin { device: DeviceId([0x33; 16]), proof: Proof::Probe { sealed, answer: [0x44; 32] } };
+        let point = [&[4][..], &[0x55; 64]].concat();
+        let key = Proof::PublicKey { by: Challenge::Ecdsa, key: point };
+        for (name, pin) in [("probe", probe), ("key", DevicePin { device: DeviceId([0x66; 16]), proof: key })] {
+            let block = crate::block(document, name);
+            assert_eq!(DevicePin::decode(&block).unwrap(), pin, "{name}");
+            assert_eq!(pin.encode(), block, "{name}");
+        }
+    }
+
+    #[test]
     fn a_signature_counts_only_for_its_message_key_and_way() {
         let random = SystemRandom::new();
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();

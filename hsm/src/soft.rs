@@ -134,6 +134,10 @@ impl Hsm for Soft {
         Err(no_counter())
     }
 
+    fn counters(&self) -> Result<Vec<(CounterName, u64)>> {
+        Err(no_counter())
+    }
+
     fn counter_raise(&self, _: &CounterName, _: u64) -> Result<()> {
         Err(no_counter())
     }

@@ -41,6 +41,9 @@ pub trait Hsm: Send + Sync {
     /// The value of a counter on the token, or `None` where it was never raised.
     fn counter_read(&self, counter: &CounterName) -> Result<Option<u64>>;
 
+    /// Every counter of ours on the token whose value can be read, in order of name.
+    fn counters(&self) -> Result<Vec<(CounterName, u64)>>;
+
     /// Raises a counter to `to`, durably, and creates it where it is missing. Refuses to go back; `to` again is no error.
     fn counter_raise(&self, counter: &CounterName, to: u64) -> Result<()>;
 
@@ -49,7 +52,7 @@ pub trait Hsm: Send + Sync {
 }
 
 /// A counter's name on a token: the cluster's id, so that several clusters can share one token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterName(pub [u8; 16]);
 
 /// Who a token says it is. Texts are trimmed of padding; anything that is not printable ASCII was replaced by `?`.

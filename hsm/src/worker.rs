@@ -150,6 +150,11 @@ impl Device {
         self.call(move |hsm| hsm.counter_read(&counter))
     }
 
+    /// See [`Hsm::counters`].
+    pub fn counters(&self) -> Call<Vec<(CounterName, u64)>> {
+        self.call(|hsm| hsm.counters())
+    }
+
     /// See [`Hsm::counter_raise`].
     pub fn counter_raise(&self, counter: CounterName, to: u64) -> Call<()> {
         self.call(move |hsm| hsm.counter_raise(&counter, to))

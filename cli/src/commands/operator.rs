@@ -9,7 +9,7 @@ use crate::output::{self, Format};
 use crate::terminal;
 use serde_json::{Map, Value, json};
 use strongroom_clock::Clock;
-use strongroom_service::operator;
+use strongroom_service::operator::{self, Finding};
 
 const CONFIG: Flag = flag("config", "PATH", "A configuration file or directory; may be repeated.");
 
@@ -89,7 +89,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         words: "operator seal-check",
         usage: "-config=PATH [flags]",
-        about: "Proves that every leaf of the seal tree answers and opens, without unsealing. Exit code 1 if one does not.",
+        about: "Proves that every leaf of the seal tree answers and opens, without unsealing. Exit code 1 if one does not, 2 if it could not be proven: beside a running server the store cannot be read.",
         flags: &[
             CONFIG,
             flag("seal", "NAME", "Only this leaf."),
@@ -287,24 +287,32 @@ fn seal_check(parsed: &Parsed) -> Outcome {
     let clock = Clock::system();
     let checking = operator::seal_check(&config, parsed.get("seal"), parsed.on("permit-login"), &clock);
     let checked = server::block_on(checking)?.map_err(Failure::Local)?;
-    let mut good = true;
+    // 1 where one failed, else 2 where one is not proven.
+    let (mut failed, mut unproven) = (false, false);
     let rows: Vec<Vec<String>> = checked
         .into_iter()
         .map(|one| {
-            good &= one.outcome.is_ok();
             let (state, text) = match one.outcome {
-                Ok(text) => ("ok", text),
-                Err(text) => ("FAILED", text),
+                Finding::Proven(text) => ("ok", text),
+                Finding::NotProven(text) => ("not proven", text),
+                Finding::Failed(text) => ("FAILED", text),
+                Finding::ByShares(text) => ("by shares", text),
             };
+            failed |= state == "FAILED";
+            unproven |= state == "not proven";
             vec![one.leaf, one.kind.to_owned(), state.to_owned(), text]
         })
         .collect();
     if rows.is_empty() {
-        println!("ok: no seal block, so custodians' shares open the store; they are checked when they are entered");
+        println!("no seal block, so custodians' shares open the store; they are checked when they are entered");
         return Ok(());
     }
     print!("{}", output::table(&["Seal", "Kind", "State", "What it did"], &rows));
-    if good { Ok(()) } else { Err(Failure::Code(1)) }
+    match (failed, unproven) {
+        (true, _) => Err(Failure::Code(1)),
+        (false, true) => Err(Failure::Code(2)),
+        (false, false) => Ok(()),
+    }
 }
 
 fn keygen(parsed: &Parsed) -> Outcome {

@@ -12,6 +12,7 @@ use cryptoki::error::RvError;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::CKA_VALUE;
+use std::collections::BTreeMap;
 use strongroom_secret::digest::sha256;
 
 const APPLICATION: &[u8] = b"strongroom";
@@ -23,6 +24,21 @@ const ATTEMPTS: usize = 16;
 impl Pkcs11 {
     pub(super) fn read_counter(&self, counter: &CounterName) -> Result<Option<u64>> {
         self.patiently(|connection, session| Ok(highest(&objects(connection, session, counter)?)))?
+    }
+
+    pub(super) fn list_counters(&self) -> Result<Vec<(CounterName, u64)>> {
+        self.patiently(|connection, session| {
+            let mut counters = BTreeMap::new();
+            for handle in keys::find(connection, session, &every())? {
+                let value = read(connection, session, handle)?;
+                // What cannot be read is for who asks for its own counter to complain about.
+                let name = value.get(1..17).and_then(|cluster| cluster.try_into().ok()).map(CounterName);
+                let Some((name, value)) = name.and_then(|name| Some((name, decode(&name, &value)?))) else { continue };
+                let held = counters.entry(name).or_insert(value);
+                *held = value.max(*held);
+            }
+            Ok(counters.into_iter().collect())
+        })
     }
 
     pub(super) fn raise_counter(&self, counter: &CounterName, to: u64) -> Result<()> {
@@ -108,14 +124,19 @@ fn highest(held: &[(ObjectHandle, Option<u64>)]) -> Result<Option<u64>> {
     }
 }
 
-fn template(counter: &CounterName, value: Option<u64>) -> Vec<Attribute> {
-    let mut template = vec![
+/// What every counter's object has.
+fn every() -> Vec<Attribute> {
+    vec![
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Application(APPLICATION.to_vec()),
-        Attribute::Label(label(counter)),
-    ];
+    ]
+}
+
+fn template(counter: &CounterName, value: Option<u64>) -> Vec<Attribute> {
+    let mut template = every();
+    template.push(Attribute::Label(label(counter)));
     if let Some(value) = value {
         template.push(Attribute::Modifiable(false));
         template.push(Attribute::Value(encode(counter, value)));

@@ -134,6 +134,10 @@ impl Hsm for Pkcs11 {
         self.read_counter(counter)
     }
 
+    fn counters(&self) -> Result<Vec<(CounterName, u64)>> {
+        self.list_counters()
+    }
+
     fn counter_raise(&self, counter: &CounterName, to: u64) -> Result<()> {
         self.raise_counter(counter, to)
     }

@@ -88,6 +88,8 @@ pub fn counters_of_several_clusters_share_a_token(stand: &Stand) {
     token.counter_raise(&clusters[0], 99).unwrap();
     assert_eq!(clusters.map(|cluster| token.counter_read(&cluster).unwrap()), [Some(99), Some(11), Some(12)]);
     assert_eq!(objects(stand), 3);
+    // All of them are listed: who begins a new store is told of the others.
+    assert_eq!(token.counters().unwrap(), clusters.into_iter().zip([99, 11, 12]).collect::<Vec<_>>());
 }
 
 /// Whoever is late is told so; the highest stays.

@@ -10,7 +10,7 @@ use super::{Custody, Error};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use strongroom_keystore::{Barrier, Change, Device, DeviceId, Reading};
-use strongroom_unseal::{Leaf, LeafError, LeafStanding, Standing};
+use strongroom_unseal::{Leaf, LeafStanding, Standing};
 
 impl Custody {
     /// What the devices of the head say, as far as they are at hand.
@@ -163,11 +163,15 @@ impl Custody {
             open.rows = rows;
         }
         if let Some(known) = &mut state.standing {
+            let latest = known.generation;
             for leaf in &mut known.leaves {
+                let was_behind = leaf.generation.is_none_or(|held| held < latest);
                 if let Some(now) = standing.leaves.iter().find(|now| now.name == leaf.name)
-                    && matches!(leaf.error, Some(LeafError::Behind(_)))
+                    && was_behind
+                    && now.generation == Some(latest)
                 {
-                    (leaf.error, leaf.generation) = (None, now.generation);
+                    // With who the device is: one that was away at init is known only now.
+                    *leaf = LeafStanding { satisfied: true, healthy: Some(true), error: None, ..now.clone() };
                     tracing::info!(leaf = leaf.name, "brought up to date");
                 }
             }

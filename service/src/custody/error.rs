@@ -47,6 +47,19 @@ pub enum Error {
     Us(String),
 }
 
+impl Error {
+    /// What anybody may hear, who has proven nothing: no record is named, and no path. The log has the rest.
+    pub fn public(&self) -> String {
+        match self {
+            Error::Damaged(_) => "the store does not hold what was put into it: the server's log says what".into(),
+            Error::Store(keystore::Error::NoSpace) => self.to_string(),
+            Error::Store(_) => "the store cannot be used: the server's log says why".into(),
+            Error::Us(_) => "internal error".into(),
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl From<keystore::Error> for Error {
     fn from(error: keystore::Error) -> Self {
         match error {
@@ -67,7 +80,8 @@ impl From<unseal::Error> for Error {
         let text = error.to_string();
         match error {
             unseal::Error::Share { .. } => Error::Share(text),
-            unseal::Error::LockOut { .. } => Error::Away(text),
+            // A device that could come back by itself no longer can; the text names a generation and no record.
+            unseal::Error::LockOut { .. } | unseal::Error::CatchUp { .. } => Error::Away(text),
             _ => match error.blame() {
                 unseal::Blame::Store => Error::Damaged(text),
                 unseal::Blame::Device => Error::Away(text),

@@ -198,6 +198,11 @@ impl Custody {
         let mut uncounting: Vec<&str> = Vec::new();
         for leaf in tree.leaves().iter().filter(|leaf| leaf.kind().counts() && !absent(leaf.name())) {
             let Some(device) = self.device_of(leaf.name()) else { continue };
+            if let Ok(others) = device.counts_of_others(cluster).await
+                && !others.is_empty()
+            {
+                warnings.push(other_stores(leaf.name(), &others));
+            }
             match (device.identity().await, device.count(cluster).await) {
                 (Ok(id), Ok(counter)) => {
                     let id = keystore::DeviceId(id.0);
@@ -236,6 +241,24 @@ impl Custody {
         }
     }
 }
+
+/// That a device counts for stores that are not this one. It is no refusal: one token may serve several clusters, and who
+/// emptied a store could as well give the flag that would let it pass (docs/decisions/0041-custody-limits.md).
+fn other_stores(leaf: &str, others: &[([u8; 16], u64)]) -> String {
+    let named: Vec<String> = (others.iter().take(OTHERS_NAMED))
+        .map(|(cluster, counter)| format!("{} at {counter}", uuid::Uuid::from_bytes(*cluster)))
+        .collect();
+    let more = if others.len() > OTHERS_NAMED { ", …" } else { "" };
+    format!(
+        "{leaf} counts the epoch of {} other store(s) already ({}{more}): if one of them was here, it was emptied or taken \
+         away, and this is a new one in its place",
+        others.len(),
+        named.join(", ")
+    )
+}
+
+/// How many other stores a warning names.
+const OTHERS_NAMED: usize = 8;
 
 /// The parameters of one family that were given, by name.
 fn given(shares: i64, threshold: i64, keys: &[String], family: &str, keys_name: &str) -> Vec<String> {

@@ -33,6 +33,12 @@ impl ConfiguredLeaf {
         self.device()?.counter_read(CounterName(cluster)).await.map(Option::unwrap_or_default).map_err(told)
     }
 
+    /// What the device counts for other stores: each cluster's id and its counter.
+    pub(super) async fn counts_of_others(&self, own: [u8; 16]) -> Result<Vec<([u8; 16], u64)>, LeafError> {
+        let counters = self.device()?.counters().await.map_err(told)?;
+        Ok(counters.into_iter().map(|(name, value)| (name.0, value)).filter(|(cluster, _)| *cluster != own).collect())
+    }
+
     /// The counter, if the device that is there now is `known`: another one's count says nothing about this store.
     pub(super) async fn count_of(
         &self,

@@ -29,6 +29,7 @@ use leaf::told;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use strongroom_clock::{Clock, Timestamp};
 use strongroom_hsm::config::SoftKey;
 use strongroom_hsm::pin::{FileLedger, MemoryLedger, PinLedger};
@@ -67,6 +68,8 @@ struct State {
     refused: Option<String>,
     /// What an operator should know, beside what the leaves say.
     warnings: Vec<String>,
+    /// That shares were entered and have waited too long, until the next one is.
+    forgotten: Option<String>,
     /// Devices that did not answer when the open store last looked, by leaf.
     away: BTreeSet<String>,
 }
@@ -83,7 +86,13 @@ struct SealedState {
     nonce: Option<String>,
     /// The least epoch that somebody asked for with a share.
     epoch: u64,
+    /// Since when a leaf has had all its shares, and the store waits for something else.
+    complete: Option<Timestamp>,
 }
+
+/// How long a complete set of shares waits in memory for what else opens the store: long enough to fetch a token, and to
+/// have it noticed by the longest back-off many times over.
+pub const SHARES_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// An open store.
 struct OpenState {
@@ -211,7 +220,7 @@ impl Custody {
 
     /// Keeps why an open store is about to be sealed, for `sys/seal-status`.
     pub(crate) fn refuse(&self, error: &Error) {
-        self.state.lock().refused = Some(error.to_string());
+        self.state.lock().refused = Some(error.public());
     }
 
     /// Lets the PIN of a leaf be tried once more although it was refused, at an operator's order.
@@ -225,7 +234,11 @@ impl Custody {
         if state.open.is_some() || state.sealed.is_some() {
             return Ok(());
         }
-        let cluster = self.store.clear_head().ok_or(Error::NotInitialised)?.cluster;
+        let head = self.store.clear_head().ok_or_else(|| match self.store.is_initialised() {
+            true => Error::Damaged("the store's head cannot be read".into()),
+            false => Error::NotInitialised,
+        })?;
+        let cluster = head.cluster;
         let rows: Rows = (self.store.clear_rows()?.into_iter())
             .map(|(name, bytes)| strongroom_unseal::Row { name, bytes })
             .collect();
@@ -250,7 +263,16 @@ impl Custody {
                 state.warnings.push(text);
             }
         }
-        state.sealed = Some(SealedState { cluster, rows, tree, custodians, recovery: None, nonce: None, epoch: 0 });
+        state.sealed = Some(SealedState {
+            cluster,
+            rows,
+            tree,
+            custodians,
+            recovery: None,
+            nonce: None,
+            epoch: 0,
+            complete: None,
+        });
         Ok(())
     }
 

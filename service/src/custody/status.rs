@@ -1,6 +1,6 @@
 //! What anybody may see: `sys/seal-status` and `sys/seal-tree`.
 
-use super::Custody;
+use super::{Custody, SHARES_WAIT};
 use strongroom_clock::Timestamp;
 use strongroom_unseal::loss::{self, Rollback};
 use strongroom_unseal::{Kind, Tree};
@@ -81,11 +81,20 @@ impl Custody {
     pub fn status(&self) -> SealStatus {
         // A store whose rows cannot be read says so through `refused`.
         let unreadable = match self.is_initialised() {
-            true => self.read_sealed().err().map(|error| error.to_string()),
+            true => self.read_sealed().err().map(|error| error.public()),
             false => None,
         };
+        self.forget_what_waited_too_long();
         let head = self.store.clear_head();
         let state = self.state.lock();
+        let waiting = state.sealed.as_ref().filter(|_| state.open.is_none()).and_then(|sealed| sealed.complete);
+        let waiting = waiting.map(|since| {
+            let until = since.plus(SHARES_WAIT);
+            format!(
+                "enough shares were entered; they wait until {until} for what else is needed, and are forgotten then"
+            )
+        });
+        let warnings = state.forgotten.iter().chain(&waiting).chain(&state.warnings).cloned().collect();
         let mut status = SealStatus {
             kind: self.configured_type(),
             initialised: self.is_initialised(),
@@ -95,7 +104,7 @@ impl Custody {
             progress: 0,
             nonce: String::new(),
             recovery_seal: !self.expression.names().iter().any(|name| self.kind(name) == Some(Kind::Shamir)),
-            warnings: state.warnings.clone(),
+            warnings,
             cluster: head.as_ref().map(|head| head.cluster),
             epoch: head.as_ref().map(|head| head.epoch),
             words: head.as_ref().map(|head| head.words),

@@ -1,10 +1,10 @@
 //! Opening: shares come in, devices answer, the root opens, the epoch is confirmed.
 
-use super::{Backoff, Custody, Error, OpenState, share};
+use super::{Backoff, Custody, Error, OpenState, SHARES_WAIT, share};
 use std::sync::Arc;
 use strongroom_keystore::Barrier;
 use strongroom_unseal::quorum::Refusal;
-use strongroom_unseal::{Custodians, Kind, Leaf, Opened, Outcome, Recovery, Rows, Standing};
+use strongroom_unseal::{Custodians, Kind, Leaf, LeafError, Opened, Outcome, Recovery, Rows, Standing};
 
 /// What came of a share, or of an attempt.
 pub enum Step {
@@ -25,6 +25,7 @@ impl Custody {
             return Ok(Step::Progress);
         }
         self.read_sealed()?;
+        self.forget_what_waited_too_long();
         let share = share::read(text)?;
         // Before the share counts: a custodian who refuses this copy must not have helped to open it.
         if let Some(asked) = epoch {
@@ -36,8 +37,12 @@ impl Custody {
             false => enter(&custodians, share.expose())?,
         };
         self.name_attempt()?;
+        self.state.lock().forgotten = None;
         if !complete {
             return Ok(Step::Progress);
+        }
+        if let Some(sealed) = &mut self.state.lock().sealed {
+            sealed.complete.get_or_insert(self.clock.now());
         }
         self.attempt().await
     }
@@ -63,7 +68,27 @@ impl Custody {
             return Ok(Step::Progress);
         }
         self.read_sealed()?;
+        self.forget_what_waited_too_long();
         self.attempt().await
+    }
+
+    /// Forgets and wipes shares whose set is complete and which have waited [`SHARES_WAIT`] for what else opens the store.
+    /// An incomplete set stays, as Vault's clients expect: it opens nothing.
+    pub(super) fn forget_what_waited_too_long(&self) {
+        let now = self.clock.now();
+        let waited = |since: strongroom_clock::Timestamp| now.since(since) >= SHARES_WAIT;
+        let complete = self.state.lock().sealed.as_ref().and_then(|sealed| sealed.complete);
+        if !complete.is_some_and(waited) {
+            return;
+        }
+        self.forget_shares();
+        let minutes = SHARES_WAIT.as_secs() / 60;
+        let text = format!(
+            "enough shares were entered, and what else is needed did not come within {minutes} minutes: they were \
+             forgotten, enter them again"
+        );
+        tracing::warn!("{text}");
+        self.state.lock().forgotten = Some(text);
     }
 
     /// Attempts with back-off until devices have opened the store, and gives its barrier; `None` when somebody else opened
@@ -101,9 +126,10 @@ impl Custody {
             Outcome::Sealed(standing) => {
                 self.remember(&standing);
                 // Loud: the devices are there, and open a root key that is no longer the store's.
-                let refused = standing.not_followed.as_ref().map(ToString::to_string);
+                let not_followed = standing.not_followed.clone().map(Error::from);
+                let refused = not_followed.as_ref().map(Error::public);
                 let mut state = self.state.lock();
-                if let Some(why) = refused.as_ref().filter(|_| state.refused != refused) {
+                if let Some(why) = not_followed.filter(|_| state.refused != refused) {
                     tracing::error!("an older generation of the root key opens, and the store stays sealed: {why}");
                 }
                 state.refused = refused;
@@ -115,7 +141,7 @@ impl Custody {
                 let confirmed = self.confirm(cluster, &rows, opened).await;
                 // Whatever came of it, the shares have done their work and are wiped.
                 self.forget_shares();
-                self.state.lock().refused = confirmed.as_ref().err().map(ToString::to_string);
+                self.state.lock().refused = confirmed.as_ref().err().map(Error::public);
                 if let Err(error) = &confirmed {
                     tracing::error!("the root key opens, and the store stays sealed: {error}");
                 }
@@ -195,7 +221,7 @@ impl Custody {
     /// The store is open.
     pub(super) fn opened(&self, open: OpenState, standing: Standing) {
         let mut state = self.state.lock();
-        (state.open, state.standing) = (Some(open), Some(standing));
+        (state.open, state.standing, state.forgotten) = (Some(open), Some(standing), None);
     }
 
     fn ask_for_epoch(&self, asked: u64) -> Result<(), Error> {
@@ -225,7 +251,7 @@ impl Custody {
         let mut state = self.state.lock();
         if let Some(sealed) = &mut state.sealed {
             sealed.custodians.iter().for_each(|leaf| leaf.reset());
-            (sealed.recovery, sealed.nonce, sealed.epoch) = (None, None, 0);
+            (sealed.recovery, sealed.nonce, sealed.epoch, sealed.complete) = (None, None, 0, None);
         }
     }
 
@@ -238,8 +264,13 @@ impl Custody {
             if leaf.satisfied {
                 history.last_success = Some(now);
             }
+            if let Some(LeafError::Row(why)) = &leaf.error
+                && history.last_error.as_deref() != Some(DAMAGED)
+            {
+                tracing::error!(leaf = leaf.name, "{why}");
+            }
             if leaf.kind != Kind::Shamir {
-                history.last_error = leaf.error.as_ref().map(ToString::to_string).or(history.last_error.take());
+                history.last_error = leaf.error.as_ref().map(shown).or(history.last_error.take());
                 if leaf.healthy == Some(true) && leaf.error.is_none() {
                     history.last_error = None;
                 }
@@ -265,6 +296,16 @@ impl Custody {
         }
     }
 }
+
+/// What anybody may hear of a leaf while sealed: what is wrong with a device, and no record of the store.
+fn shown(error: &LeafError) -> String {
+    match error {
+        LeafError::Row(_) => DAMAGED.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+const DAMAGED: &str = "its record in the store is damaged or missing: the server's log says which";
 
 /// Enters a share at the leaf that it belongs to; whether that leaf, or another, now has all it needs.
 fn enter(custodians: &[Arc<Custodians>], share: &[u8]) -> Result<bool, Error> {

@@ -6,7 +6,7 @@ mod seal_check;
 
 pub use keygen::keygen;
 pub use list::{Found, list, preload};
-pub use seal_check::{Checked, seal_check};
+pub use seal_check::{Checked, Finding, seal_check};
 pub use strongroom_hsm::pkcs11::leave;
 
 use crate::config::{Config, Pkcs11Seal, SealKind};

@@ -5,7 +5,7 @@ use crate::custody::{ConfiguredLeaf, device_leaves};
 use strongroom_clock::Clock;
 use strongroom_keystore::{Options, Store};
 use strongroom_secret::SecretBytes;
-use strongroom_unseal::{Kind, Leaf, Rows};
+use strongroom_unseal::{Leaf, Rows};
 
 /// What came of one leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,32 @@ pub struct Checked {
     pub leaf: String,
     /// What it is.
     pub kind: &'static str,
-    /// What it did, or why it did not.
-    pub outcome: Result<String, String>,
+    /// What it did, or did not.
+    pub outcome: Finding,
+}
+
+/// What a check has proven; the text says what it saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// All that there is to prove: with a store, that it is the enrolled device and does its part; before that, that it seals
+    /// and opens.
+    Proven(String),
+    /// It seals and opens, and whether it is the enrolled device could not be looked at.
+    NotProven(String),
+    /// It does not do what it is there for.
+    Failed(String),
+    /// Nothing can be checked without custodians.
+    ByShares(String),
+}
+
+/// What the store holds of the seal tree.
+enum Stored {
+    /// Nothing yet: there is no enrolment to compare with.
+    Nothing(&'static str),
+    /// The cluster's id and the clear rows.
+    Rows([u8; 16], Rows),
+    /// There is a store, and it was not read.
+    Unread(String),
 }
 
 /// Checks every leaf, or one: its device seals and opens a random value, and where the store can be read, it proves to be
@@ -43,12 +67,12 @@ pub async fn seal_check(
     for seal in config.seals.iter().filter(|seal| only.is_none_or(|name| seal.name == name)) {
         let leaf = leaves.iter().find(|leaf| leaf.name() == seal.name);
         let outcome = match leaf {
-            None => Ok("custodians hold it: their shares are checked when they are entered".into()),
+            None => Finding::ByShares("custodians hold it: their shares are checked when they are entered".into()),
             Some(leaf) => {
                 if permit_login {
                     leaf.permit_login();
                 }
-                check(leaf, &leaves, &stored, clock).await
+                check(leaf, &leaves, &stored, clock).await.unwrap_or_else(Finding::Failed)
             }
         };
         checked.push(Checked { leaf: seal.name.clone(), kind: seal.kind.name(), outcome });
@@ -56,25 +80,35 @@ pub async fn seal_check(
     Ok(checked)
 }
 
-/// The clear rows of the store, or why they could not be read.
-fn stored(config: &Config, clock: &Clock) -> Result<([u8; 16], Rows), String> {
-    let Storage::Embedded { path } = &config.storage else { return Err("the store is in memory".into()) };
+fn stored(config: &Config, clock: &Clock) -> Stored {
+    let Storage::Embedded { path } = &config.storage else { return Stored::Nothing("the store is in memory") };
     if !path.is_dir() {
-        return Err("there is no store yet".into());
+        return Stored::Nothing("there is no store yet");
     }
     let options = Options { clock: clock.clone(), ..Options::default() };
-    let store = Store::embedded(path, options).map_err(|error| format!("the store was not read: {error}"))?;
-    let head = store.clear_head().ok_or("the store is not initialised")?;
-    let rows = store.clear_rows().map_err(|error| error.to_string())?;
-    Ok((head.cluster, rows.into_iter().map(|(name, bytes)| strongroom_unseal::Row { name, bytes }).collect()))
+    let store = match Store::embedded(path, options) {
+        Ok(store) => store,
+        Err(error) => return Stored::Unread(error.to_string()),
+    };
+    if !store.is_initialised() {
+        return Stored::Nothing("the store is not initialised yet");
+    }
+    match (store.clear_head(), store.clear_rows()) {
+        (Some(head), Ok(rows)) => {
+            let rows = rows.into_iter().map(|(name, bytes)| strongroom_unseal::Row { name, bytes }).collect();
+            Stored::Rows(head.cluster, rows)
+        }
+        (None, _) => Stored::Unread("its head cannot be read".into()),
+        (_, Err(error)) => Stored::Unread(error.to_string()),
+    }
 }
 
 async fn check(
     leaf: &ConfiguredLeaf,
     all: &[std::sync::Arc<ConfiguredLeaf>],
-    stored: &Result<([u8; 16], Rows), String>,
+    stored: &Stored,
     clock: &Clock,
-) -> Result<String, String> {
+) -> Result<Finding, String> {
     let told = |error: strongroom_unseal::LeafError| error.to_string();
     let enrolment = leaf.enrol().await.map_err(told)?;
     let value = SecretBytes::random(32).map_err(|error| error.to_string())?;
@@ -84,8 +118,16 @@ async fn check(
         return Err("the device opened something else than was sealed".into());
     }
     let (cluster, rows) = match stored {
-        Ok(stored) => stored,
-        Err(why) => return Ok(format!("{}: seals and opens ({why})", enrolment.text)),
+        Stored::Rows(cluster, rows) => (cluster, rows),
+        Stored::Nothing(why) => return Ok(Finding::Proven(format!("{}: seals and opens ({why})", enrolment.text))),
+        Stored::Unread(why) => {
+            return Ok(Finding::NotProven(format!(
+                "{}: seals and opens; whether it is the enrolled device, and opens its keyslots, is not proven, since the \
+                 store was not read: {why}. Beside a running server, strongroom read sys/seal-tree says what the server \
+                 knows; with the server stopped this check proves it",
+                enrolment.text
+            )));
+        }
     };
     let now = clock.now().unix();
     // Alone first, since otherwise another leaf may answer before this one; together where alone is not enough.
@@ -98,18 +140,22 @@ async fn check(
             strongroom_unseal::Outcome::Sealed(standing) => standing,
         };
         let Some(own) = standing.leaves.iter().find(|own| own.name == leaf.name()) else {
-            return Ok(format!("{}: seals and opens; the stored seal tree does not name it", enrolment.text));
+            return Ok(Finding::NotProven(format!(
+                "{}: seals and opens; the stored seal tree does not name it, so that it opens nothing of this store",
+                enrolment.text
+            )));
         };
         if own.satisfied {
-            return Ok(format!("{}: is the enrolled device and opens its keyslots", enrolment.text));
+            return Ok(Finding::Proven(format!("{}: is the enrolled device and opens its keyslots", enrolment.text)));
         }
-        match &own.error {
-            Some(error) => return Err(error.to_string()),
-            None if own.kind != Kind::Shamir && leaves.len() > 1 => {}
-            None => {}
+        if let Some(error) = &own.error {
+            return Err(error.to_string());
         }
     }
-    Ok(format!("{}: is the enrolled device; its keyslots open only together with the custodians", enrolment.text))
+    Ok(Finding::Proven(format!(
+        "{}: is the enrolled device; its keyslots open only together with the custodians, and were not tried",
+        enrolment.text
+    )))
 }
 
 const AAD: &[u8] = b"strongroom seal-check 1";

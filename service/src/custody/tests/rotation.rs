@@ -1,57 +1,13 @@
 //! The root key rotates while the store is open; devices that were away come back; copies that were served elsewhere are
 //! noticed.
 
-use super::token::Token;
+use super::token::{START, Token, begun, clock, configured, opened, with_tokens};
 use super::*;
 use crate::Server;
 use strongroom_keystore::Options;
 use strongroom_keystore::storage::{Fault, Faulty, Storage as Untrusted};
 
-const START: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
-
-/// Custody over `store` whose leaves are `tokens`, and custodians where the expression names `people`.
-fn with_tokens(store: &Store, expression: &str, tokens: &[(&str, &Arc<Token>)], clock: &Clock) -> Arc<Custody> {
-    let mut custody = Custody::new(store.clone(), &configured(expression, tokens), clock.clone()).unwrap();
-    let inner = Arc::get_mut(&mut custody).unwrap();
-    inner.devices = (tokens.iter())
-        .map(|(name, token)| {
-            let device = Device::start(name, Limits::default(), (*token).clone()).unwrap();
-            let leaf = DeviceLeaf::new(name, Kind::Pkcs11, device, Token::key());
-            Arc::new(ConfiguredLeaf::new(name, Kind::Pkcs11, Ok(leaf)))
-        })
-        .collect();
-    inner.seals.iter_mut().filter(|seal| seal.0 != "people").for_each(|seal| seal.1 = Kind::Pkcs11);
-    custody
-}
-
-fn configured(expression: &str, tokens: &[(&str, &Arc<Token>)]) -> Config {
-    let mut text: String = tokens.iter().map(|(name, _)| fixed(name, KEY)).collect();
-    if expression.contains("people") {
-        text.push_str("seal \"shamir\" \"people\" {}\n");
-    }
-    let listen = LISTEN.replace("{ tls_disable", "{ address = \"127.0.0.1:0\"\n tls_disable");
-    let text = format!("{listen}{text}unseal_when = {expression:?}\n");
-    Config::parse("x", &text, &Environment::default()).unwrap_or_else(|mistakes| panic!("{mistakes}")).config
-}
-
-fn clock() -> Clock {
-    Clock::manual(Timestamp::from_unix(START))
-}
-
-async fn opened(custody: &Custody) -> Barrier {
-    match custody.try_devices().await {
-        Ok(Step::Unsealed(barrier)) => barrier,
-        Ok(Step::Progress) => panic!("stays sealed: {}", custody.missing()),
-        Err(error) => panic!("{error}"),
-    }
-}
-
-async fn begun(custody: &Custody, request: &InitRequest) -> (Barrier, Vec<String>) {
-    let made = custody.initialise(request).await.unwrap_or_else(|error| panic!("{error}"));
-    made.barrier.view(MountId([1; 16])).put("row", b"value").await.unwrap();
-    (made.barrier, made.keys.iter().map(|key| hex::encode(key.expose())).collect())
-}
 
 fn generation(barrier: &Barrier) -> u32 {
     barrier.integrity().unwrap().generation
@@ -143,6 +99,25 @@ fn a_device_that_was_away_opens_within_the_bound_and_is_brought_up_to_date_when_
         assert!(!store.clear_rows().unwrap().iter().any(|(name, _)| name.starts_with("seal/2/")));
         assert_eq!(custody.tree().leaves[1].generation, Some(3));
         assert!(b.counter(cluster) > counter, "it counts again");
+        custody.close(barrier).await;
+    });
+}
+
+#[test]
+fn a_device_that_was_away_at_init_counts_as_soon_as_it_is_there() {
+    run(async {
+        let (a, b) = (Token::new("1", 1), Token::new("2", 2));
+        let (store, clock) = (Store::inmem(), clock());
+        let custody = with_tokens(&store, "any(a, b)", &[("a", &a), ("b", &b)], &clock);
+        b.set_away(true);
+        let (barrier, _) = begun(&custody, &recovery(1, 1)).await;
+        let cluster = store.clear_head().unwrap().cluster;
+        custody.look(&barrier).await.unwrap();
+        b.set_away(false);
+        custody.look(&barrier).await.unwrap();
+        let leaf = custody.tree().leaves[1].clone();
+        assert_eq!((leaf.generation, leaf.healthy, leaf.satisfied), (Some(1), Some(true), true));
+        assert!(leaf.device.is_some() && b.counter(cluster) > 0, "{leaf:?}");
         custody.close(barrier).await;
     });
 }

@@ -1,8 +1,6 @@
-//! A token in memory that counts, goes away, and is swapped for another.
+//! A token in memory that counts, goes away, and is swapped for another; and custody over such tokens.
 
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use super::*;
 use strongroom_hsm::config::SoftKey;
 use strongroom_hsm::{
     CounterName, DeviceId, DevicePin, Error, Hsm, Identity, KeyInfo, KeyName, MechanismInfo, NewKey, Result, Sealed,
@@ -13,10 +11,10 @@ use strongroom_secret::{Key, SecretBytes};
 /// The token. What it holds survives whoever talks to it, as a token's memory does.
 pub(crate) struct Token {
     soft: Soft,
-    state: Mutex<State>,
+    state: Mutex<Memory>,
 }
 
-struct State {
+struct Memory {
     serial: String,
     away: bool,
     raises: bool,
@@ -27,7 +25,7 @@ impl Token {
     pub(crate) fn new(serial: &str, key: u8) -> Arc<Token> {
         let current_key = Key::<SoftKey, 32>::from_slice(&[key; 32]).unwrap();
         let soft = Soft::new(SoftConfig { current_key_id: "k".into(), current_key, previous: None }).unwrap();
-        let state = State { serial: serial.into(), away: false, raises: true, counters: BTreeMap::new() };
+        let state = Memory { serial: serial.into(), away: false, raises: true, counters: BTreeMap::new() };
         Arc::new(Token { soft, state: Mutex::new(state) })
     }
 
@@ -123,6 +121,11 @@ impl Hsm for Token {
         Ok(self.state.lock().counters.get(&counter.0).copied())
     }
 
+    fn counters(&self) -> Result<Vec<(CounterName, u64)>> {
+        self.there()?;
+        Ok(self.state.lock().counters.iter().map(|(name, value)| (CounterName(*name), *value)).collect())
+    }
+
     fn counter_raise(&self, counter: &CounterName, to: u64) -> Result<()> {
         self.there()?;
         let mut state = self.state.lock();
@@ -136,4 +139,55 @@ impl Hsm for Token {
     }
 
     fn permit_login(&self) {}
+}
+
+/// When the tests begin, in seconds since 1970.
+pub(crate) const START: i64 = 1_800_000_000;
+
+/// Custody over `store` whose leaves are `tokens`, and custodians where the expression names `people`.
+pub(crate) fn with_tokens(
+    store: &Store,
+    expression: &str,
+    tokens: &[(&str, &Arc<Token>)],
+    clock: &Clock,
+) -> Arc<Custody> {
+    let mut custody = Custody::new(store.clone(), &configured(expression, tokens), clock.clone()).unwrap();
+    let inner = Arc::get_mut(&mut custody).unwrap();
+    inner.devices = (tokens.iter())
+        .map(|(name, token)| {
+            let device = Device::start(name, Limits::default(), (*token).clone()).unwrap();
+            let leaf = DeviceLeaf::new(name, Kind::Pkcs11, device, Token::key());
+            Arc::new(ConfiguredLeaf::new(name, Kind::Pkcs11, Ok(leaf)))
+        })
+        .collect();
+    inner.seals.iter_mut().filter(|seal| seal.0 != "people").for_each(|seal| seal.1 = Kind::Pkcs11);
+    custody
+}
+
+pub(crate) fn configured(expression: &str, tokens: &[(&str, &Arc<Token>)]) -> Config {
+    let mut text: String = tokens.iter().map(|(name, _)| fixed(name, KEY)).collect();
+    if expression.contains("people") {
+        text.push_str("seal \"shamir\" \"people\" {}\n");
+    }
+    let listen = LISTEN.replace("{ tls_disable", "{ address = \"127.0.0.1:0\"\n tls_disable");
+    let text = format!("{listen}{text}unseal_when = {expression:?}\n");
+    Config::parse("x", &text, &Environment::default()).unwrap_or_else(|mistakes| panic!("{mistakes}")).config
+}
+
+pub(crate) fn clock() -> Clock {
+    Clock::manual(Timestamp::from_unix(START))
+}
+
+pub(crate) async fn opened(custody: &Custody) -> Barrier {
+    match custody.try_devices().await {
+        Ok(Step::Unsealed(barrier)) => barrier,
+        Ok(Step::Progress) => panic!("stays sealed: {}", custody.missing()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) async fn begun(custody: &Custody, request: &InitRequest) -> (Barrier, Vec<String>) {
+    let made = custody.initialise(request).await.unwrap_or_else(|error| panic!("{error}"));
+    made.barrier.view(MountId([1; 16])).put("row", b"value").await.unwrap();
+    (made.barrier, made.keys.iter().map(|key| hex::encode(key.expose())).collect())
 }

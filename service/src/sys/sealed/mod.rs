@@ -92,9 +92,9 @@ fn not_initialised() -> Error {
     refusal(custody::Error::NotInitialised)
 }
 
-/// An error of custody as clients see it.
+/// An error of custody as clients see it, who may be anybody: it names no record of the store, the log does.
 pub(crate) fn refusal(error: custody::Error) -> Error {
-    let text = error.to_string();
+    let (text, whole) = (error.public(), error.to_string());
     let blame = match error {
         custody::Error::AlreadyInitialised
         | custody::Error::NotInitialised
@@ -106,6 +106,6 @@ pub(crate) fn refusal(error: custody::Error) -> Error {
         custody::Error::Store(strongroom_keystore::Error::NoSpace) => Blame::NoSpace,
         custody::Error::Store(_) | custody::Error::Us(_) => Blame::Us,
     };
-    let detail = (blame != Blame::Caller).then(|| text.clone());
+    let detail = (blame != Blame::Caller).then_some(whole);
     Error { blame, detail, text: text.into(), framed: false }
 }
