@@ -62,6 +62,8 @@ pub struct Integrity {
     pub alarms: u64,
     /// The latest of them.
     pub latest: Vec<Alarm>,
+    /// Why nothing is written any more until the store is opened again: a commit failed, or the storage was taken away.
+    pub failed: Option<String>,
 }
 
 /// A change of the storage that was caught.
@@ -121,6 +123,13 @@ impl Barrier {
     /// For a clean stop, [`Barrier::raise`] first.
     pub fn close(&self) {
         self.0.0.seal();
+    }
+
+    /// Looks whether the storage is still where it was: every commit does, and a server does it also when nothing is written.
+    /// Once it is not, nothing is written any more until a restart, and reads go on.
+    pub fn check(&self) -> Result<(), Error> {
+        self.0.0.state()?;
+        self.0.0.check()
     }
 
     /// The current term.
@@ -232,6 +241,7 @@ impl Barrier {
             journal_pages: head.last + 1 - head.first,
             alarms: alarms.count,
             latest: latest.collect(),
+            failed: self.0.0.why_poisoned().map(|error| error.to_string()),
         })
     }
 }

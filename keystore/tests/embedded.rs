@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_keystore::storage::{Embedded, Fault, Faulty, Storage};
-use strongroom_keystore::{Batch, Blame, Error, Store, wait};
+use strongroom_keystore::{Batch, Blame, Error, Layer, Store, wait};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -78,6 +78,56 @@ fn after_a_failed_flush_nothing_is_acknowledged_any_more() {
     for _ in 0..3 {
         assert!(matches!(wait(view.put("a", b"3")), Err(Error::Poisoned(_))));
     }
+}
+
+/// A store with one row, on which `harm` is done while it is open.
+fn harmed(harm: impl Fn(&Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = Store::embedded(&path, options(10)).unwrap();
+    let barrier = init(&store, vec![]);
+    let view = barrier.view(MOUNT);
+    wait(view.put("a", b"1")).unwrap();
+    barrier.check().unwrap();
+    harm(&path);
+    let left = std::fs::read(path.join("store.redb")).ok();
+    // Noticed with the next write, or without one.
+    let error = wait(view.put("a", b"2")).err().unwrap();
+    assert!(matches!(&error, Error::Poisoned(reason) if reason.contains("while it was open")), "{error}");
+    assert_eq!(barrier.check(), Err(error.clone()));
+    assert_eq!(wait(view.delete("a")), Err(error), "not even what makes room");
+    let integrity = barrier.integrity().unwrap();
+    assert_eq!((integrity.alarms, integrity.latest[0].layer), (1, Layer::Engine));
+    assert!(integrity.failed.unwrap().contains("while it was open"));
+    assert!(wait(view.get("a")).unwrap().is_some(), "reading goes on");
+    assert_eq!(verify(&barrier).problems, []);
+    barrier.close();
+    let again = store.unseal(&root(1)).unwrap().confirm(&[]).err();
+    assert!(matches!(again, Some(Error::Poisoned(_))), "{again:?}");
+    assert_eq!(std::fs::read(path.join("store.redb")).ok(), left, "nothing is made or changed in its place");
+}
+
+#[test]
+fn a_store_taken_away_or_replaced_while_it_is_open_is_noticed() {
+    harmed(|path| std::fs::remove_file(path.join("store.redb")).unwrap());
+    harmed(|path| std::fs::remove_dir_all(path).unwrap());
+    harmed(|path| std::fs::rename(path, path.with_file_name("elsewhere")).unwrap());
+    harmed(|path| {
+        let (now, copy) = (path.join("store.redb"), path.join("copy"));
+        std::fs::copy(&now, &copy).unwrap();
+        std::fs::rename(copy, now).unwrap();
+    });
+}
+
+#[test]
+fn a_store_that_is_moved_away_and_back_is_still_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let barrier = init(&Store::embedded(&path, options(10)).unwrap(), vec![]);
+    let (file, aside) = (path.join("store.redb"), path.join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    wait(barrier.view(MOUNT).put("a", b"1")).unwrap();
 }
 
 /// A small file system of its own, where this may be done.

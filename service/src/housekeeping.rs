@@ -105,6 +105,10 @@ pub(crate) fn keep(live: &Arc<Live>) {
                 () = &mut gone => return,
             }
             let Some(live) = live.upgrade() else { return };
+            // It is said until somebody restarts the server: what is written from here on would be lost.
+            if let Err(error) = live.barrier.check() {
+                tracing::error!("{error}: see docs/runbooks/store-gone.md");
+            }
             round = (round + 1) % TICKS;
             tick(&live, round == 0).await;
         }

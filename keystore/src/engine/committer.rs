@@ -227,7 +227,26 @@ impl Shared {
         next.snapshot = snapshot;
         let sequence = Sequence(next.head.sequence);
         self.publish(next, changed.into_iter());
+        // Before it is acknowledged: a commit to a file that the next start does not find is lost.
+        self.check()?;
         Ok(sequence)
+    }
+
+    /// Ends writing when the storage is not where it was.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.storage.check().map_err(|error| {
+            let poisoned = Error::Poisoned(error.to_string());
+            let mut held = self.poisoned.lock();
+            if held.is_none() {
+                self.alarm(&error);
+            }
+            held.get_or_insert(poisoned).clone()
+        })
+    }
+
+    /// Why nothing is written any more.
+    pub(crate) fn why_poisoned(&self) -> Option<Error> {
+        self.poisoned.lock().clone()
     }
 
     /// After a commit that failed, or whose outcome the backend does not know: the head shows whether it was made.

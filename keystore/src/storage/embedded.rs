@@ -10,10 +10,11 @@ use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The file inside the store's directory.
 pub(crate) const FILE: &str = "store.redb";
@@ -33,6 +34,8 @@ type Open = dyn Fn() -> Result<Database, redb::Error> + Send + Sync;
 pub struct Embedded {
     open: Box<Open>,
     directory: Option<PathBuf>,
+    /// Which file was opened.
+    identity: Option<Arc<OnceLock<Identity>>>,
     /// Of a store that has a directory.
     reserve: Option<Reserve>,
     /// `None` while it could not be opened again.
@@ -41,6 +44,16 @@ pub struct Embedded {
     poisoned: Mutex<Option<String>>,
     /// Set by a commit that found no space, and while the reserve is not whole; ordinary commits clear it.
     full: AtomicBool,
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Identity {
+        Identity(metadata.dev(), metadata.ino())
+    }
 }
 
 /// One state of [`Embedded`].
@@ -62,17 +75,24 @@ impl Embedded {
                 .create(directory)
                 .map_err(|error| failed("cannot make the directory", error))?;
         }
-        let path = directory.join(FILE);
+        let (path, identity) = (directory.join(FILE), Arc::new(OnceLock::new()));
+        let known = identity.clone();
         let open = move || {
+            // Only the first time: a file that is missing later was taken away.
+            let make = known.get().is_none();
             let file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+                OpenOptions::new().read(true).write(true).create(make).truncate(false).mode(0o600).open(&path)?;
+            let found = Identity::of(&file.metadata()?);
+            if *known.get_or_init(|| found) != found {
+                return Err(redb::Error::Corrupted("another file is in its place".into()));
+            }
             if file.metadata()?.permissions().mode() & 0o077 != 0 {
                 file.set_permissions(fs::Permissions::from_mode(0o600))?;
             }
             let backend = redb::backends::FileBackend::new(file)?;
             Ok(Database::builder().set_cache_size(CACHE).create_with_backend(backend)?)
         };
-        let embedded = Embedded::over(Box::new(open), Some(directory.to_owned()))?;
+        let embedded = Embedded::over(Box::new(open), Some((directory.to_owned(), identity)))?;
         // The file's name must be as durable as the file.
         File::open(directory).and_then(|dir| dir.sync_all()).map_err(|error| failed("cannot sync", error))?;
         Ok(embedded)
@@ -86,9 +106,11 @@ impl Embedded {
         Embedded::over(Box::new(move || Ok(Database::builder().create_with_backend(open())?)), None)
     }
 
-    fn over(open: Box<Open>, directory: Option<PathBuf>) -> Result<Embedded, Error> {
+    fn over(open: Box<Open>, place: Option<(PathBuf, Arc<OnceLock<Identity>>)>) -> Result<Embedded, Error> {
+        let (directory, identity) = place.unzip();
         let embedded = Embedded {
             open,
+            identity,
             reserve: directory.as_deref().map(Reserve::of),
             directory,
             database: RwLock::new(None),
@@ -182,6 +204,16 @@ impl Embedded {
 
     fn give(&self, needed: u64) -> bool {
         self.reserve.as_ref().is_some_and(|reserve| reserve.give(needed))
+    }
+
+    /// Whether the file that is open is the one that the next start will find.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let (Some(directory), Some(identity)) = (&self.directory, &self.identity) else { return Ok(()) };
+        match fs::metadata(directory.join(FILE)) {
+            Ok(found) if identity.get() == Some(&Identity::of(&found)) => Ok(()),
+            Ok(_) => Err(damaged("another file was put in its place while it was open")),
+            Err(error) => Err(damaged(&format!("it was taken away while it was open: {error}"))),
+        }
     }
 
     /// Opens the file again if redb has given it up after a failed read.

@@ -141,6 +141,16 @@ impl Storage {
         }
     }
 
+    /// Whether what is committed will be found by the next process: an error once the file is not where it was.
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Storage::Embedded(engine) => engine.check(),
+            Storage::Inmem(_) => Ok(()),
+            #[cfg(feature = "faults")]
+            Storage::Faulty(engine) => engine.storage().check(),
+        }
+    }
+
     /// Whether ordinary commits are refused for want of space, as far as is known.
     pub fn is_full(&self) -> bool {
         match self {

@@ -81,6 +81,10 @@ pub(crate) fn answer(server: &Arc<Server>, head: &Head) -> Reply {
             }
             out.string("cluster_id", &super::uuid(&cluster));
         }
+        // Ours, and only then: it reads on, and writes nothing.
+        if live.as_ref().and_then(|live| live.barrier.integrity().ok()).is_some_and(|state| state.failed.is_some()) {
+            out.value("storage_failed", &true);
+        }
         out.value("echo_duration_ms", &0);
         out.value("clock_skew_ms", &0);
         out.value("replication_primary_canary_age_ms", &0);

@@ -41,6 +41,10 @@ pub(super) fn status(scope: &Scope<'_>) -> Result<Response, Error> {
             }
         });
         out.value("alarms", &state.alarms);
+        match &state.failed {
+            Some(reason) => out.string("storage_failed", reason),
+            None => out.null("storage_failed"),
+        }
     })))
 }
 

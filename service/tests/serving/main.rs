@@ -8,6 +8,7 @@ mod tls;
 
 use serde_json::json;
 use stand::{Stand, audit, lines};
+use strongroom_keystore::{Options, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_init_to_a_ciphertext_with_every_step_in_the_audit_log() {
@@ -143,5 +144,26 @@ async fn re_encryption_and_automatic_rotation_need_sudo_and_answer_as_documented
     assert_eq!(stand.root("POST", "sys/rotate/config", Some(json!({"enabled": false}))).await.status, 204);
     assert_eq!(limit(), u64::MAX);
     assert_eq!(stand.root("GET", "sys/reencrypt", None).await.json()["data"]["state"], "complete");
+    stand.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_taken_away_is_said_in_health_and_ends_writing_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::embedded(directory.path(), Options::default()).unwrap();
+    let stand = Stand::start_on(store, "").await.initialised().await;
+    let policy = Some(json!({"policy": "path \"x\" { capabilities = [\"read\"] }"}));
+    assert_eq!(stand.root("PUT", "sys/policies/acl/one", policy.clone()).await.status, 204);
+    assert_eq!(stand.call("GET", "sys/health", "", None).await.json().get("storage_failed"), None);
+    assert_eq!(stand.root("GET", "sys/integrity", None).await.json()["data"]["storage_failed"], json!(null));
+    std::fs::remove_file(directory.path().join("store.redb")).unwrap();
+    let refused = stand.root("PUT", "sys/policies/acl/two", policy).await;
+    assert!(refused.status >= 500, "{refused:?}");
+    assert_eq!(stand.root("GET", "sys/policies/acl/one", None).await.status, 200);
+    let health = stand.call("GET", "sys/health", "", None).await;
+    assert_eq!((health.status, &health.json()["storage_failed"]), (200, &json!(true)));
+    let integrity = stand.root("GET", "sys/integrity", None).await.json()["data"].clone();
+    assert!(integrity["storage_failed"].as_str().unwrap().contains("taken away while it was open"), "{integrity}");
+    assert_eq!(integrity["alarms"], 1);
     stand.running.stop().await;
 }

@@ -42,23 +42,32 @@ impl Answer {
 impl Stand {
     /// Starts a server with a plain listener; `stanzas` are more of its configuration.
     pub(crate) async fn start(stanzas: &str) -> Stand {
+        Stand::start_on(Store::inmem(), stanzas).await
+    }
+
+    /// The same on a store of one's own.
+    pub(crate) async fn start_on(store: Store, stanzas: &str) -> Stand {
         let text = format!("storage \"inmem\" {{}}\n{}{stanzas}", listener(""));
         let config =
             Config::parse("test.hcl", &text, &Environment::default()).expect("the configuration is good").config;
-        let custody = Custody::new(Store::inmem(), &config, Clock::system()).expect("custody");
+        let custody = Custody::new(store, &config, Clock::system()).expect("custody");
         let running = Server::start(&config, custody, Clock::system()).await.expect("the server starts");
         Stand { running, root: String::new(), share: String::new() }
     }
 
     /// The same, initialised and unsealed.
     pub(crate) async fn unsealed(stanzas: &str) -> Stand {
-        let mut stand = Stand::start(stanzas).await;
-        let answer = stand.call("PUT", "sys/init", "", Some(json!({"secret_shares": 1, "secret_threshold": 1}))).await;
+        Stand::start(stanzas).await.initialised().await
+    }
+
+    /// This one, initialised and unsealed.
+    pub(crate) async fn initialised(mut self) -> Stand {
+        let answer = self.call("PUT", "sys/init", "", Some(json!({"secret_shares": 1, "secret_threshold": 1}))).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        stand.root = answer.json()["root_token"].as_str().unwrap().to_owned();
-        stand.share = answer.json()["keys"][0].as_str().unwrap().to_owned();
-        stand.unseal().await;
-        stand
+        self.root = answer.json()["root_token"].as_str().unwrap().to_owned();
+        self.share = answer.json()["keys"][0].as_str().unwrap().to_owned();
+        self.unseal().await;
+        self
     }
 
     pub(crate) async fn unseal(&self) {
