@@ -89,6 +89,34 @@ fn the_root_key_is_out_of_roots_reach_while_unsealed_and_nothing_is_left_once_se
 }
 
 #[test]
+fn a_server_s_key_pages_are_locked() {
+    if !is_root() {
+        println!("skipped, 1 test: what a server has locked is for root to see");
+        return;
+    }
+    let (server, _) = TestServer::unsealed(Config::default());
+    // T-32: as the kernel accounts it, at least one region of key pages is locked, and none of it swapped.
+    let maps = std::fs::read_to_string(format!("/proc/{}/smaps", server.pid())).expect("root reads the maps");
+    let mut locked = 0;
+    let mut size = 0;
+    let mut swapped = String::new();
+    for line in maps.lines() {
+        let number = |text: &str| text.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0);
+        if let Some(text) = line.strip_prefix("Size:") {
+            size = number(text);
+        } else if let Some(text) = line.strip_prefix("Swap:") {
+            swapped = text.trim().to_owned();
+        } else if let Some(flags) = line.strip_prefix("VmFlags:")
+            && flags.split(' ').any(|flag| flag == "lo")
+        {
+            locked += size;
+            assert_eq!(swapped, "0 kB");
+        }
+    }
+    assert!(locked >= 64, "{locked} KiB are locked");
+}
+
+#[test]
 fn a_server_that_is_aborted_leaves_no_core() {
     let (mut server, _) = TestServer::unsealed(Config::default());
     server.signal("ABRT");

@@ -183,6 +183,47 @@ mod tests {
         assert!(again.bytes().iter().all(|byte| *byte == 0), "what was given back was not wiped");
     }
 
+    /// What `/proc/self/smaps` says of the mapping at an address.
+    fn mapping(at: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut found = None;
+        for line in maps.lines() {
+            let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+            let bound = |text| usize::from_str_radix(text, 16).ok();
+            if let Some((low, high)) = range.and_then(|(low, high)| Some((bound(low)?, bound(high)?))) {
+                found = (low..high)
+                    .contains(&at)
+                    .then(String::new)
+                    .or(found.filter(|text: &String| text.contains("VmFlags")));
+            }
+            if let Some(text) = found.as_mut().filter(|text| !text.contains("VmFlags")) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        found.expect("the address is mapped")
+    }
+
+    /// T-32: the kernel swaps no locked page. Both ways to a region are looked at, whichever this kernel would take first.
+    #[test]
+    fn key_pages_are_locked_and_left_out_of_dumps() {
+        let ways = [map_secret().map(|base| (base, Protection::Secret)), Some(map_anonymous())];
+        for (base, protection) in ways.into_iter().flatten() {
+            // SAFETY: a fresh mapping of this test's own.
+            unsafe { base.write_bytes(0xA5, REGION) };
+            let text = mapping(base.as_ptr() as usize);
+            let flags = text.lines().find(|line| line.starts_with("VmFlags")).expect("the kernel shows flags");
+            if protection == Protection::Plain {
+                println!("skipped for locked pages: the limit of locked memory is reached");
+            } else {
+                assert!(flags.split(' ').any(|flag| flag == "lo"), "{protection:?} is not locked: {text}");
+            }
+            assert!(flags.split(' ').any(|flag| flag == "dd"), "{protection:?} would be dumped: {text}");
+            let swap = text.lines().find_map(|line| line.strip_prefix("Swap:")).map(str::trim);
+            assert!(swap.is_none_or(|swap| swap == "0 kB"), "{text}");
+        }
+    }
+
     #[test]
     fn root_cannot_read_secret_pages_through_the_kernel() {
         if kind() != Protection::Secret {

@@ -22,4 +22,45 @@ mod tests {
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         assert_eq!(getrlimit(Resource::Core).current, Some(0));
     }
+
+    /// T-33: a debugger of the same user. What root has beside its name is taken away first, from this test run anew, so that
+    /// the same user is all that is left.
+    #[test]
+    fn nobody_of_the_same_user_attaches_to_a_hardened_process() {
+        const AGAIN: &str = "STRONGROOM_TEST_ATTACH";
+        if std::env::var_os(AGAIN).is_none() {
+            let own = std::env::current_exe().unwrap();
+            let root = rustix::process::getuid().is_root();
+            let mut command = std::process::Command::new(if root { "setpriv".as_ref() } else { own.as_os_str() });
+            if root {
+                command.args(["--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"]).arg(&own);
+            }
+            let name = "process::tests::nobody_of_the_same_user_attaches_to_a_hardened_process";
+            let ran = command.args(["--exact", name, "--nocapture"]).env(AGAIN, "1").output().expect("setpriv runs");
+            let said = String::from_utf8_lossy(&ran.stdout);
+            assert!(
+                ran.status.success() && said.contains("1 passed"),
+                "{said}{}",
+                String::from_utf8_lossy(&ran.stderr)
+            );
+            return;
+        }
+        // Opening a process's memory asks what attaching asks. At address zero nothing is mapped: who may open it fails to
+        // read.
+        let attach = || {
+            let memory = format!("/proc/{}/mem", std::process::id());
+            let ran =
+                std::process::Command::new("head").args(["-c", "1", &memory]).env("LC_ALL", "C").output().unwrap();
+            String::from_utf8_lossy(&ran.stderr).into_owned()
+        };
+        let before = attach();
+        if before.contains("Permission denied") || before.contains("not permitted") {
+            println!("skipped, half a test: this kernel lets nobody attach to its parent");
+        } else {
+            assert!(before.contains("Input/output error"), "{before}");
+        }
+        super::harden().unwrap();
+        let after = attach();
+        assert!(after.contains("Permission denied") || after.contains("not permitted"), "{after}");
+    }
 }
