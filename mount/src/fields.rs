@@ -34,11 +34,15 @@ impl Fields {
     /// Reads a body that is a JSON object; nothing at all and `null` are no parameters.
     ///
     /// # Errors
-    /// 400 `failed to decode JSON input: …` for anything else, for invalid UTF-8 and for a name that stands twice.
+    /// 400 `failed to decode JSON input: …` for anything else, for invalid UTF-8, for a name that stands twice and for what is
+    /// nested deeper than 1,000.
     pub fn from_json(text: Bytes) -> Result<Self, Error> {
         let trimmed = text.trim_ascii();
         if trimmed.is_empty() || trimmed == b"null" {
             return Ok(Fields::default());
+        }
+        if nested_too_deep(&text) {
+            return Err(Error::caller(format!("failed to decode JSON input: nested deeper than {DEEPEST}")));
         }
         let entries = {
             let start = text.as_ptr() as usize;
@@ -195,6 +199,28 @@ fn mismatch(name: &str, why: &str) -> Error {
     Error::caller(format!("Field validation failed: error converting input for field {name:?}: {why}"))
 }
 
+/// Lists and objects within each other. What is kept as text here is read by others, who may recurse; clients store what is
+/// some hundreds deep.
+const DEEPEST: usize = 1000;
+
+/// Looks at brackets outside strings; what is no JSON otherwise is somebody else's to refuse.
+fn nested_too_deep(text: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    // With few brackets, wherever they stand, nothing is deep, and that is nearly everything: counting costs little.
+    text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() > DEEPEST
+        && text.iter().any(|byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                b'[' | b'{' if !in_string => depth += 1,
+                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > DEEPEST
+        })
+}
+
 /// Says where the text is wrong, and never repeats it: it may hold a secret.
 fn undecodable(text: &[u8], error: &serde_json::Error) -> Error {
     Error::caller(match text[0] {
@@ -252,6 +278,22 @@ mod tests {
 
     fn read(text: &str) -> Result<Fields, Error> {
         Fields::from_json(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_and_brackets_in_strings_are_text() {
+        let lists = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let objects = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let read = |text: String| Fields::from_json(Bytes::from(text));
+        for deep in [lists(1001), objects(1001), lists(100_000), objects(100_000)] {
+            let text = read(deep).err().unwrap().text;
+            assert_eq!(text, "failed to decode JSON input: nested deeper than 1000");
+        }
+        let brackets = format!("{{\"a\":\"\\\"{}\\\\\",\"b\":\"{}\"}}", "[".repeat(2000), "{".repeat(2000));
+        let wide = format!("{{\"a\":[{}1]}}", "[],{},".repeat(2000));
+        for flat in [lists(1000), objects(1000), brackets, wide] {
+            assert!(read(flat).is_ok());
+        }
     }
 
     #[test]
