@@ -33,15 +33,26 @@ impl Shelf {
 
     /// The configuration of a mount that is ready. One that was never used becomes ready here.
     pub(super) async fn config(&self, view: &View) -> Result<Arc<Config>, Error> {
-        for _ in 0..ATTEMPTS {
-            match self.config.get(view, CONFIG, decode(Config::decode)).await? {
-                Some(config) if config.state == State::Ready => return Ok(config),
-                Some(_) if !upgrade::is_done(view).await? => return Err(upgrading()),
-                Some(_) => upgrade::end(view).await?,
-                None => upgrade::begin(view).await?,
-            }
+        if let Some(config) = self.ready(view).await? {
+            return Ok(config);
         }
-        Err(busy())
+        self.begin(view).await?;
+        self.ready(view).await?.ok_or_else(upgrading)
+    }
+
+    async fn ready(&self, view: &View) -> Result<Option<Arc<Config>>, Error> {
+        let config = self.config.get(view, CONFIG, decode(Config::decode)).await?;
+        Ok(config.filter(|config| config.state == State::Ready))
+    }
+
+    /// Sees to it that a mount has a configuration. Requests that come while the first one does wait for it, since a
+    /// mount that holds nothing is ready then.
+    pub(super) async fn begin(&self, view: &View) -> Result<(), Error> {
+        let _turn = self.turns.take(CONFIG).await;
+        match view.exists(CONFIG).await? {
+            true => Ok(()),
+            false => upgrade::begin(view).await,
+        }
     }
 
     /// A secret's metadata, decoded once and kept until its row changes.

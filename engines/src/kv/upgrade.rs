@@ -9,27 +9,24 @@ use strongroom_mount::Error;
 /// Secrets, and bytes of them, that are moved in one commit.
 const STEP: (usize, usize) = (64, 1 << 20);
 
-/// Notes that the mount is of version 2.
+/// Notes that the mount is of version 2. One that holds nothing is ready at once; another waits for [`go_on`].
 pub(super) async fn begin(view: &View) -> Result<(), Error> {
     let mut batch = Batch::new();
     // From here on version 1 cannot write any more, so that what is found below stays all there is.
     batch.expect(view, CONFIG, None).put(view, CONFIG, &Config::new(State::Upgrading).encode());
     // Who came first has noted it too.
-    commit(view, batch).await.map(drop)
+    commit(view, batch).await?;
+    if view.list("s", None, 1).await?.is_empty() {
+        end(view).await?;
+    }
+    Ok(())
 }
 
-/// Whether nothing of version 1 is left: in a mount that never was of version 1, from the beginning.
-pub(super) async fn is_done(view: &View) -> Result<bool, Error> {
-    Ok(view.list("s", None, 1).await?.is_empty())
-}
-
-/// Moves up to `most` secrets; all of them, and the mount is ready. Nothing where there is nothing to do.
+/// Moves up to `most` secrets; all of them, and the mount is ready. Nothing where no upgrade has begun.
 pub(super) async fn go_on(view: &View, now: Timestamp, mut most: usize) -> Result<(), Error> {
     let state = view.get(CONFIG).await?.map(|row| Config::decode(row.value.expose())).transpose()?;
-    match state.map(|config| config.state) {
-        Some(State::Ready) => return Ok(()),
-        Some(State::Upgrading) => {}
-        None => begin(view).await?,
+    if state.is_none_or(|config| config.state == State::Ready) {
+        return Ok(());
     }
     let mut directories = vec![String::new()];
     while let Some(directory) = directories.pop() {
@@ -83,7 +80,7 @@ async fn step(view: &View, now: Timestamp, paths: &[String]) -> Result<usize, Er
 }
 
 /// Notes that nothing of version 1 is left.
-pub(super) async fn end(view: &View) -> Result<(), Error> {
+async fn end(view: &View) -> Result<(), Error> {
     let Some(row) = view.get(CONFIG).await? else { return Ok(()) };
     let config = Config::decode(row.value.expose())?;
     if config.state == State::Ready {

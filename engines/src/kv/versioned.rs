@@ -107,12 +107,16 @@ impl Backend for Versioned {
 
     /// Moves the secrets of version 1, where there are any.
     fn start<'a>(&'a self, cx: &'a Ctx<'a>) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(upgrade::go_on(cx.view, cx.clock.now(), usize::MAX))
+        Box::pin(async move {
+            self.shelf.begin(cx.view).await?;
+            upgrade::go_on(cx.view, cx.clock.now(), usize::MAX).await
+        })
     }
 
     /// Goes on with an upgrade that has failed, and deletes versions whose secret is gone.
     fn tick<'a>(&'a self, cx: &'a Ctx<'a>) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
+            self.shelf.begin(cx.view).await?;
             upgrade::go_on(cx.view, cx.clock.now(), 1024).await?;
             sweep(cx.view).await
         })

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 fn of_many_writes_with_one_check_and_set_exactly_one_wins() {
     let one = host();
     let two = Host::kv(one.view.clone(), "2");
+    // Two nodes could both find a mount that nobody has used; one alone makes it ready before it answers.
+    one.ok("GET", "config", json!(null));
     for round in 0..20_u64 {
         let (won, start) = (AtomicUsize::new(0), Barrier::new(8));
         std::thread::scope(|scope| {
@@ -32,6 +34,22 @@ fn of_many_writes_with_one_check_and_set_exactly_one_wins() {
             }
         });
         assert_eq!(won.load(Ordering::SeqCst), 1, "round {round}");
+    }
+}
+
+#[test]
+fn nobody_is_refused_while_a_new_mount_becomes_ready() {
+    for _ in 0..20 {
+        let (host, start) = (host(), Barrier::new(4));
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (host, start) = (&host, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    host.ok("POST", &format!("data/{writer}"), json!({"data": {}}));
+                });
+            }
+        });
     }
 }
 
