@@ -66,14 +66,10 @@ async fn act(
     who: Who,
     body: Option<Bytes>,
 ) -> Reply {
-    let input = Input::read(head, place, body);
+    let input = Input::read(head, body);
     let (case, judged) = authorise(live, head, operation, place, &who, input).await;
-    let admitted = admit(live, head, place, &who, &case, judged).await;
-    let (outcome, held) = match admitted {
-        Ok(Admitted { held, leave: Ok(leave) }) => (dispatch(live, head, place, &who, &case, leave).await, held),
-        Ok(Admitted { held, leave: Err(error) }) => (Err(error), held),
-        Err(NotAudited) => return unaudited(),
-    };
+    let Ok(admitted) = admit(live, head, place, &who, &case, judged).await else { return unaudited() };
+    let (outcome, held) = dispatch(live, head, place, &who, &case, admitted).await;
     let outcome = outcome.map(|response| warn(response, place, &case));
     match account(live, place, held, &outcome).await {
         Ok(()) => respond(head, place, outcome),
@@ -128,7 +124,7 @@ impl Place {
         self.route.as_ref().map_or(&[], |placed| placed.route.params)
     }
 
-    fn is_open(&self, operation: Operation) -> bool {
+    fn is_for_everybody(&self, operation: Operation) -> bool {
         self.method(operation).is_some_and(|method| method.access == Access::Unauthenticated)
     }
 
@@ -156,19 +152,19 @@ fn within(whole: &str, part: &str) -> Range<usize> {
 struct Who {
     token: Option<(Arc<Token>, Arc<Acl>)>,
     /// Whether the route is for everybody.
-    open: bool,
+    everybody: bool,
 }
 
 /// Looks the token up, with what its policies say. On a route for everybody a token that is not valid does no harm.
 async fn authenticate(live: &Live, head: &Head, place: &Place) -> Result<Who, Error> {
-    let open = head.verb.operation().is_some_and(|operation| place.is_open(operation));
-    let Some(id) = &head.token else { return Ok(Who { token: None, open }) };
+    let everybody = head.verb.operation().is_some_and(|operation| place.is_for_everybody(operation));
+    let Some(id) = &head.token else { return Ok(Who { token: None, everybody }) };
     match live.tokens.authenticate(id, Some(head.remote.ip())).await {
         Ok(token) => {
             let acl = live.policies.acl(&token.policies).await?;
-            Ok(Who { token: Some((token, acl)), open })
+            Ok(Who { token: Some((token, acl)), everybody })
         }
-        Err(strongroom_auth::Error::Denied) => Ok(Who { token: None, open }),
+        Err(strongroom_auth::Error::Denied) => Ok(Who { token: None, everybody }),
         Err(error) => Err(error.into()),
     }
 }
@@ -183,13 +179,13 @@ async fn read(
     who: &Who,
     body: Upload,
 ) -> Result<Option<Bytes>, Refusal> {
-    if operation.by_query() || (who.token.is_none() && !who.open) {
+    if operation.by_query() || (who.token.is_none() && !who.everybody) {
         return Ok(None);
     }
     let limit = if who.token.is_some() { u64::MAX } else { UNAUTHENTICATED_BODY };
     let granted = || {
         let may = |operation| who.token.iter().any(|(_, acl)| acl.may(operation, head.path.as_str()));
-        who.open || may(operation) || (operation == Operation::Update && may(Operation::Create))
+        who.everybody || may(operation) || (operation == Operation::Update && may(Operation::Create))
     };
     body.read(server, timer, limit, granted).await
 }
@@ -201,8 +197,7 @@ enum Input {
 }
 
 impl Input {
-    fn read(head: &Head, place: &Place, body: Option<Bytes>) -> Input {
-        let _ = place;
+    fn read(head: &Head, body: Option<Bytes>) -> Input {
         match body {
             None => Input::Read(if head.verb.operation().is_some_and(Operation::by_query) {
                 head.query_fields()
@@ -266,18 +261,14 @@ async fn authorise(
         }
         Input::Unreadable(error) => Some(error),
     };
-    let Some((_, acl)) = &who.token else {
-        if who.open {
-            let judged = unreadable.map_or_else(|| possible(head, place, operation), Err);
-            return (case, judged);
-        }
-        // One text for no token and for one that is not valid.
-        return (case, Err(Error { framed: false, ..Error::denied() }));
-    };
-    if who.open {
+    if who.everybody {
         let judged = unreadable.map_or_else(|| possible(head, place, operation), Err);
         return (case, judged);
     }
+    let Some((_, acl)) = &who.token else {
+        // One text for no token and for one that is not valid.
+        return (case, Err(Error { framed: false, ..Error::denied() }));
+    };
     if head.help {
         return (case, help_allowed(acl, place));
     }
@@ -435,18 +426,27 @@ async fn admit(
     Ok(Admitted { held, leave: judged })
 }
 
-/// Does it. A token whose uses are counted pays before.
+/// Does what there is leave for. What comes back with the outcome is what the audit log is still owed.
 async fn dispatch(
     live: &Arc<Live>,
     head: &Head,
     place: &Place,
     who: &Who,
     case: &Case,
-    leave: Leave,
-) -> Result<Response, Error> {
-    let Leave(()) = leave;
+    admitted: Admitted,
+) -> (Result<Response, Error>, Held) {
+    let Admitted { held, leave } = admitted;
+    let outcome = match leave {
+        Ok(Leave(())) => perform(live, head, place, who, case).await,
+        Err(error) => Err(error),
+    };
+    (outcome, held)
+}
+
+/// Does it. A token whose uses are counted pays before.
+async fn perform(live: &Arc<Live>, head: &Head, place: &Place, who: &Who, case: &Case) -> Result<Response, Error> {
     let last = match &who.token {
-        Some((token, _)) if !who.open => live.tokens.spend_use(token).await? == Use::Last,
+        Some((token, _)) if !who.everybody => live.tokens.spend_use(token).await? == Use::Last,
         _ => false,
     };
     let result = match (&place.mount, &case.request) {

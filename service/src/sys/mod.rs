@@ -118,7 +118,7 @@ impl System {
             "step-down" => Ok(strongroom_mount::Response::none()),
             "ha-status" => Ok(seal::ha_status(&scope)),
             "seal-backend-status" => seal::backend_status(&scope),
-            "version-history" => Ok(seal::version_history(&scope)),
+            "version-history" => Ok(seal::version_history()),
             "rotate" | "rotate/keyring" => rotate::rotate(&scope).await,
             "rotate/names" => rotate::names(&scope).await,
             "rotate/root" => rotate::rotate_root(&scope).await,

@@ -89,8 +89,7 @@ pub(super) fn backend_status(scope: &Scope<'_>) -> Result<Response, Error> {
 }
 
 /// The running version.
-pub(super) fn version_history(scope: &Scope<'_>) -> Response {
-    let _ = scope;
+pub(super) fn version_history() -> Response {
     Response::data(Object::build(|out| {
         out.strings("keys", [super::VERSION].into_iter());
         out.object("key_info", |out| {
