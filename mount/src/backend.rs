@@ -99,6 +99,6 @@ pub struct Request {
     pub route: usize,
     /// The path below the mount, without slash at its end.
     pub path: String,
-    /// Parameters: path captures first, then query or body.
+    /// Parameters: those of query or body, then the path's captures.
     pub fields: Fields,
 }

@@ -27,7 +27,7 @@ pub enum Blame {
     Integrity,
     /// We did something wrong: 500.
     Us,
-    /// A caller's mistake that existing clients assert as a 500: the closed list of a decision record.
+    /// A caller's mistake that existing clients assert as a 500: the closed list of decision 0005.
     ClientsExpect500,
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
-/// Parameters by name. Path captures were put in first and win over a body that repeats them.
+/// Parameters by name. Path captures are put in last, and win over a body that repeats them.
 #[derive(Default)]
 pub struct Fields {
     text: Bytes,

@@ -1,7 +1,7 @@
 //! What can be mounted, and the words of a request.
 //!
-//! An engine or auth method implements [`Backend`]: a table of [`Route`]s, which is the one source for dispatch, input
-//! checks, OpenAPI, help and documents, and one `handle`. It gets its storage as a [`View`](strongroom_keystore::View)
+//! An engine or auth method implements [`Backend`]: a table of [`Route`]s, which is the one source for
+//! dispatch, OpenAPI and help, and one `handle`. It gets its storage as a [`View`](strongroom_keystore::View)
 //! already narrowed to its mount, inside [`Ctx`], and never learns how a request reached it.
 #![forbid(unsafe_code)]
 

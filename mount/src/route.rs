@@ -1,4 +1,5 @@
-//! Routes as data. From this table come dispatch, input checks, OpenAPI, `?help=1`, the CLI's help and `docs/api/`.
+//! Routes as data. From this table come dispatch, the warning about parameters that nobody knows, what the audit log may
+//! show, OpenAPI and `?help=1`.
 
 /// What a request wants done. Create and update are told apart by the pipeline, through the backend's existence check.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -109,6 +110,23 @@ impl Param {
     pub const fn path(name: &'static str, about: &'static str) -> Self {
         Param { name, kind: Kind::String, place: Place::Path, about }
     }
+}
+
+/// Lists of parameters in one list of `N`: for routes that share some of theirs.
+pub const fn joined<const N: usize>(lists: &[&[Param]]) -> [Param; N] {
+    let mut all = [Param::path("", ""); N];
+    let (mut list, mut filled) = (0, 0);
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].len() {
+            all[filled] = lists[list][at];
+            (at, filled) = (at + 1, filled + 1);
+        }
+        list += 1;
+    }
+    // Tables are constants: a wrong number does not compile.
+    assert!(filled == N, "the lists have another number of parameters");
+    all
 }
 
 /// One operation that a route offers.

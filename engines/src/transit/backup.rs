@@ -3,7 +3,7 @@
 use super::key::{Copied, Policy, TransitKey};
 use super::key_type::KeyType;
 use super::version::{Material, Version};
-use super::{Transit, create, decimal, der, describe, ecdsa, ed25519, errors, is_name, name, rsa, text};
+use super::{NAME, Transit, create, decimal, der, describe, ecdsa, ed25519, errors, is_name, name, rsa, text};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(super) const BACKUP: Route = Route {
     path: "backup/{name}",
     about: "A key with all its versions as one text in clear, where the key allows it.",
     methods: &[Method::new(Operation::Read, "Backs up.")],
-    params: &[Param::path("name", "The key.")],
+    params: &[NAME],
     open: false,
 };
 
@@ -33,7 +33,7 @@ pub(super) const RESTORE_AS: Route = Route {
     path: "restore/{name...}",
     about: "Restores a key from a backup under another name.",
     methods: &[Method::new(Operation::Update, "Restores.")],
-    params: &[Param::path("name", "The key."), TEXT, FORCE],
+    params: &[NAME, TEXT, FORCE],
     open: false,
 };
 

@@ -2,7 +2,14 @@
 
 use super::errors;
 use strongroom_mount::json::Writer;
-use strongroom_mount::{Blame, Error, Fields, Object, Request, Response};
+use strongroom_mount::{Blame, Error, Fields, Kind, Object, Param, Request, Response};
+
+/// What routes with batches take.
+pub(crate) const ITEMS: Param =
+    Param::input("batch_input", Kind::Items, "Several items, each with these parameters and a reference.");
+/// What those take that answer a batch with a status of its own when an item fails.
+pub(crate) const FAILURE_STATUS: Param =
+    Param::input("partial_failure_response_code", Kind::Int, "The status when some item of a batch fails.");
 
 /// Each item's `reference` and result.
 pub(crate) struct Results<T> {

@@ -1,7 +1,7 @@
 //! `keys/<name>/config`: minimum versions, and what the key allows.
 
 use super::key::Policy;
-use super::{Transit, create, describe, name};
+use super::{NAME, Transit, create, describe, name};
 use strongroom_mount::{Answer, Ctx, Error, Kind, Method, Operation, Param, Request, Route};
 
 pub(super) const ROUTE: Route = Route {
@@ -9,7 +9,7 @@ pub(super) const ROUTE: Route = Route {
     about: "The settings of a key.",
     methods: &[Method::new(Operation::Update, "Changes what is given, and nothing else.")],
     params: &[
-        Param::path("name", "The key."),
+        NAME,
         Param::input("min_decryption_version", Kind::Int, "The oldest version that still decrypts and verifies."),
         Param::input(
             "min_encryption_version",

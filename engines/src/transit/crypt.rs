@@ -5,14 +5,25 @@ use super::key::TransitKey;
 use super::key_type::KeyType;
 use super::text::{self, Made};
 use super::version::Version;
-use super::{Transit, errors};
+use super::{CONTEXT, NAME, Transit, batch, errors, name};
 use std::borrow::Cow;
 use std::sync::Arc;
 use strongroom_keystore::View;
-use strongroom_mount::{Error, Fields};
+use strongroom_mount::{Ctx, Error, Fields, Kind, Param, Request};
 use strongroom_secret::SecretBytes;
 use strongroom_secret::bytes::Wiped;
 use zeroize::Zeroizing;
+
+/// What decrypt and rewrap both take.
+pub(super) const OPENING: &[Param] = &[
+    NAME,
+    Param::input("ciphertext", Kind::String, "What encrypt gave."),
+    CONTEXT,
+    Param::input("associated_data", Kind::String, "The data that was authenticated with it, in base64."),
+];
+/// Of routes that seal.
+pub(super) const NONCE: Param =
+    Param::input("nonce", Kind::String, "Not accepted with convergent keys; ignored with others.");
 
 /// What goes with a message besides itself.
 pub(crate) struct Options {
@@ -171,6 +182,24 @@ pub(crate) fn open(key: &TransitKey, options: &Options, ciphertext: &str) -> Res
 /// RSA keys encrypt by OAEP with SHA-256.
 fn rsa_oaep() -> &'static aws_lc_rs::rsa::OaepAlgorithm {
     &aws_lc_rs::rsa::OAEP_SHA256_MGF1SHA256
+}
+
+/// What decrypt and rewrap begin with: the key's name, the batch if there is one, and the key. A ciphertext that is
+/// missing is said before a key that is.
+pub(super) async fn to_open<'r>(
+    engine: &Transit,
+    cx: &Ctx<'_>,
+    request: &'r Request,
+) -> Result<(Cow<'r, str>, Option<Vec<Fields>>, Arc<TransitKey>), Error> {
+    let name = name(request)?;
+    let items = batch::items(request)?;
+    match &items {
+        Some(items) => batch::require(items, "ciphertext", "missing ciphertext to decrypt")?,
+        None => drop(ciphertext(&request.fields)?),
+    }
+    let key = engine.keys.get(cx.view, &name).await?.ok_or_else(errors::no_encryption_key)?;
+    encrypting(&key)?;
+    Ok((name, items, key))
 }
 
 /// Whether a request or an item of its batch brings a context.

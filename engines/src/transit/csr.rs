@@ -5,7 +5,7 @@ use super::key::Use;
 use super::key_type::KeyType;
 use super::rsa::Padding;
 use super::version::Version;
-use super::{Transit, der, errors, name};
+use super::{NAME, Transit, der, errors, name};
 use strongroom_mount::{Answer, Ctx, Error, Kind, Method, Object, Operation, Param, Request, Response, Route};
 
 pub(super) const ROUTE: Route = Route {
@@ -13,7 +13,7 @@ pub(super) const ROUTE: Route = Route {
     about: "A certificate request signed with the key.",
     methods: &[Method::new(Operation::Update, "Signs.")],
     params: &[
-        Param::path("name", "The key."),
+        NAME,
         Param::input("version", Kind::Int, "The version to use; 0 is the newest."),
         Param::input("csr", Kind::String, "A request in PEM whose subject and attributes are taken over."),
     ],

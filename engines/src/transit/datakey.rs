@@ -2,7 +2,7 @@
 
 use super::crypt::{self, Options};
 use super::encrypt;
-use super::{Transit, errors, name};
+use super::{CONTEXT, KEY_VERSION, NAME, Transit, errors, name};
 use strongroom_mount::{Answer, Ctx, Error, Kind, Method, Object, Operation, Param, Request, Response, Route};
 use strongroom_secret::SecretBytes;
 
@@ -12,12 +12,12 @@ pub(super) const ROUTE: Route = Route {
     methods: &[Method::new(Operation::Update, "Draws a data key.")],
     params: &[
         Param::path("plaintext", "`plaintext` to get it in clear too, `wrapped` to get it encrypted only."),
-        Param::path("name", "The key."),
+        NAME,
         Param::input("bits", Kind::Int, "128, 256 or 512 bits; 256 if left out."),
-        Param::input("context", Kind::String, "The context of a derived key, in base64."),
+        CONTEXT,
         Param::input("associated_data", Kind::String, "Data to authenticate with it, in base64."),
-        Param::input("nonce", Kind::String, "Not accepted with convergent keys; ignored with others."),
-        Param::input("key_version", Kind::Int, "The version to use; 0 is the newest."),
+        crypt::NONCE,
+        KEY_VERSION,
     ],
     open: false,
 };

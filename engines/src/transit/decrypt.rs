@@ -2,35 +2,28 @@
 
 use super::crypt::{self, Opened, Options};
 use super::key::TransitKey;
-use super::{Transit, batch, errors, name};
+use super::{Transit, batch};
+use strongroom_mount::route::joined;
 use strongroom_mount::{Answer, Ctx, Error, Fields, Kind, Method, Object, Operation, Param, Request, Response, Route};
 
 pub(super) const ROUTE: Route = Route {
     path: "decrypt/{name}",
     about: "Decrypts a ciphertext, or a batch of them, with a named key.",
     methods: &[Method::new(Operation::Update, "Decrypts.")],
-    params: &[
-        Param::path("name", "The key."),
-        Param::input("ciphertext", Kind::String, "What encrypt gave."),
-        Param::input("context", Kind::String, "The context of a derived key, in base64."),
-        Param::input("associated_data", Kind::String, "The data that was authenticated with it, in base64."),
-        Param::input("nonce", Kind::String, "Ignored: the ciphertext holds its nonce."),
-        Param::input("batch_input", Kind::Items, "Several items, each with these parameters and a reference."),
-        Param::input("partial_failure_response_code", Kind::Int, "The status when some item of a batch fails."),
-    ],
+    params: &joined::<7>(&[
+        crypt::OPENING,
+        &[
+            Param::input("nonce", Kind::String, "Ignored: the ciphertext holds its nonce."),
+            batch::ITEMS,
+            batch::FAILURE_STATUS,
+        ],
+    ]),
     open: false,
 };
 
 pub(super) fn handle<'a>(engine: &'a Transit, cx: &'a Ctx<'a>, request: &'a Request) -> Answer<'a> {
     Box::pin(async move {
-        let name = name(request)?;
-        let items = batch::items(request)?;
-        match &items {
-            Some(items) => batch::require(items, "ciphertext", "missing ciphertext to decrypt")?,
-            None => drop(crypt::ciphertext(&request.fields)?),
-        }
-        let key = engine.keys.get(cx.view, &name).await?.ok_or_else(errors::no_encryption_key)?;
-        crypt::encrypting(&key)?;
+        let (_, items, key) = crypt::to_open(engine, cx, request).await?;
         let Some(items) = items else {
             let opened = one(&key, &request.fields)?;
             let capacity = opened.plaintext().len() / 3 * 4 + 32;

@@ -3,7 +3,7 @@
 use super::crypt::{self, Options, Sealed};
 use super::key::TransitKey;
 use super::key_type::KeyType;
-use super::{Transit, batch, create, errors, name, settings};
+use super::{CONTEXT, KEY_VERSION, NAME, Transit, batch, create, errors, name, settings};
 use std::borrow::Cow;
 use std::sync::Arc;
 use strongroom_mount::json::Writer;
@@ -14,16 +14,16 @@ pub(super) const ROUTE: Route = Route {
     about: "Encrypts a plaintext, or a batch of them, with a named key.",
     methods: &[Method::new(Operation::Update, "Encrypts; makes the key if it is not there.")],
     params: &[
-        Param::path("name", "The key."),
+        NAME,
         Param::input("plaintext", Kind::String, "What to encrypt, in base64."),
-        Param::input("context", Kind::String, "The context of a derived key, in base64."),
+        CONTEXT,
         Param::input("associated_data", Kind::String, "Data to authenticate and not to encrypt, in base64."),
-        Param::input("nonce", Kind::String, "Not accepted with convergent keys; ignored with others."),
-        Param::input("key_version", Kind::Int, "The version to use; 0 is the newest."),
+        crypt::NONCE,
+        KEY_VERSION,
         Param::input("type", Kind::String, "The type of a key that is made here."),
         Param::input("convergent_encryption", Kind::Bool, "Whether a key that is made here is convergent."),
-        Param::input("batch_input", Kind::Items, "Several items, each with these parameters and a reference."),
-        Param::input("partial_failure_response_code", Kind::Int, "The status when some item of a batch fails."),
+        batch::ITEMS,
+        batch::FAILURE_STATUS,
     ],
     open: false,
 };

@@ -3,7 +3,7 @@
 use super::key::TransitKey;
 use super::key_type::KeyType;
 use super::version::Version;
-use super::{Transit, der, describe, errors, name, text};
+use super::{NAME, Transit, der, describe, errors, name, text};
 use std::sync::Arc;
 use strongroom_mount::{Answer, Ctx, Error, Method, Object, Operation, Param, Request, Response, Route};
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ pub(super) const ROUTE: Route = Route {
     methods: &[Method::new(Operation::Read, "Exports.")],
     params: &[
         Param::path("type", "encryption-key, signing-key, hmac-key or public-key."),
-        Param::path("name", "The key."),
+        NAME,
         Param::path("version", "A version, or `latest`; all if left out."),
     ],
     open: false,

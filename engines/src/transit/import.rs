@@ -5,7 +5,7 @@
 use super::create::{self, Wish};
 use super::rsa::{self, Rsa};
 use super::version::Material;
-use super::{Transit, der, name, text};
+use super::{NAME, Transit, der, name, text};
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
 use strongroom_keystore::{Batch, Error as StoreError, View};
 use strongroom_mount::{Answer, Ctx, Error, Fields, Kind, Method, Object, Operation, Param, Request, Response, Route};
@@ -24,7 +24,7 @@ pub(super) const IMPORT: Route = Route {
     about: "Imports a key.",
     methods: &[Method::new(Operation::Update, "Imports.")],
     params: &[
-        Param::path("name", "The key."),
+        NAME,
         CIPHERTEXT,
         PUBLIC_KEY,
         HASH_FUNCTION,
@@ -43,7 +43,7 @@ pub(super) const IMPORT_VERSION: Route = Route {
     path: "keys/{name}/import_version",
     about: "Imports a further version of an imported key.",
     methods: &[Method::new(Operation::Update, "Imports.")],
-    params: &[Param::path("name", "The key."), CIPHERTEXT, PUBLIC_KEY, HASH_FUNCTION],
+    params: &[NAME, CIPHERTEXT, PUBLIC_KEY, HASH_FUNCTION],
     open: false,
 };
 
@@ -52,8 +52,7 @@ const PUBLIC_KEY: Param = Param::input("public_key", Kind::String, "A public key
 const HASH_FUNCTION: Param =
     Param::input("hash_function", Kind::String, "Of OAEP: SHA1, SHA256, SHA384 or SHA512; SHA256 if left out.");
 
-pub(super) fn wrapping_key<'a>(engine: &'a Transit, cx: &'a Ctx<'a>, _request: &'a Request) -> Answer<'a> {
-    let _ = engine;
+pub(super) fn wrapping_key<'a>(_engine: &'a Transit, cx: &'a Ctx<'a>, _request: &'a Request) -> Answer<'a> {
     Box::pin(async move {
         let (_, public) = wrapping(cx.view).await?;
         let pem = der::pem("PUBLIC KEY", &der::spki_of_rsa(&public), true);

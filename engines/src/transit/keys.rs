@@ -1,7 +1,7 @@
 //! `keys`, `keys/<name>`: listing, making, reading and deleting keys.
 
 use super::create::{self, Wish};
-use super::{Transit, describe, name, text};
+use super::{NAME, Transit, describe, name, text};
 use strongroom_mount::{Answer, Ctx, Error, Kind, Method, Operation, Param, Request, Response, Route};
 
 pub(super) const LIST: Route = Route {
@@ -24,7 +24,7 @@ pub(super) const ROUTE: Route = Route {
         Method::new(Operation::Delete, "Deletes a key for which deletion is allowed."),
     ],
     params: &[
-        Param::path("name", "The key."),
+        NAME,
         Param::input("type", Kind::String, "aes256-gcm96 if left out."),
         Param::input("derived", Kind::Bool, "Whether each request brings a context from which its key is derived."),
         Param::input("convergent_encryption", Kind::Bool, "Whether equal plaintexts give equal ciphertexts."),

@@ -4,7 +4,7 @@ use super::hash::{self, Hash};
 use super::key::TransitKey;
 use super::text::{self, Made};
 use super::version::Version;
-use super::{Transit, batch, errors, name};
+use super::{KEY_VERSION, NAME, Transit, batch, errors, name};
 use std::sync::Arc;
 use strongroom_mount::json::Writer;
 use strongroom_mount::{Answer, Ctx, Error, Fields, Kind, Method, Object, Operation, Param, Request, Response, Route};
@@ -14,11 +14,11 @@ pub(super) const ROUTE: Route = Route {
     about: "HMAC of an input, or of a batch of them, with a named key.",
     methods: &[Method::new(Operation::Update, "Authenticates.")],
     params: &[
-        Param::path("name", "The key."),
+        NAME,
         Param::path("urlalgorithm", "The hash function; wins over `algorithm`."),
         Param::input("algorithm", Kind::String, "sha2-224 to sha2-512, sha3-224 to sha3-512; sha2-256 if left out."),
         Param::input("input", Kind::String, "The message, in base64."),
-        Param::input("key_version", Kind::Int, "The version to use; 0 is the newest."),
+        KEY_VERSION,
         Param::input("batch_input", Kind::Items, "Several items, each with `input` and a reference."),
     ],
     open: false,

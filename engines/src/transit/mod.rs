@@ -51,7 +51,7 @@ pub use key_type::KeyType;
 
 use std::borrow::Cow;
 use strongroom_mount::backend::Boxed;
-use strongroom_mount::{Answer, Backend, Ctx, Error, Request, Route};
+use strongroom_mount::{Answer, Backend, Ctx, Error, Kind, Param, Request, Route};
 
 /// The transit engine. One instance may serve any number of mounts.
 pub struct Transit {
@@ -141,6 +141,10 @@ impl Backend for Transit {
         Box::pin(rotate::due(self, cx))
     }
 }
+
+const NAME: Param = Param::path("name", "The key.");
+const CONTEXT: Param = Param::input("context", Kind::String, "The context of a derived key, in base64.");
+const KEY_VERSION: Param = Param::input("key_version", Kind::Int, "The version to use; 0 is the newest.");
 
 /// The key's name in the path. A name that no key can have is a path that is not there.
 fn name(request: &Request) -> Result<Cow<'_, str>, Error> {

@@ -2,15 +2,15 @@
 
 use super::key::TransitKey;
 use super::version::Material;
-use super::{Transit, create, describe, name};
+use super::{NAME, Transit, create, describe, name};
 use std::time::Duration;
-use strongroom_mount::{Answer, Blame, Ctx, Error, Method, Operation, Param, Request, Route};
+use strongroom_mount::{Answer, Blame, Ctx, Error, Method, Operation, Request, Route};
 
 pub(super) const ROUTE: Route = Route {
     path: "keys/{name}/rotate",
     about: "Gives a key a new version.",
     methods: &[Method::new(Operation::Update, "Rotates.")],
-    params: &[Param::path("name", "The key.")],
+    params: &[NAME],
     open: false,
 };
 

@@ -4,28 +4,22 @@ use super::ecdsa::Marshaling;
 use super::key::{TransitKey, Use};
 use super::key_type::KeyType;
 use super::signing::{self, Scheme};
-use super::{Transit, batch, errors, name, text};
+use super::{KEY_VERSION, Transit, batch, errors, name, text};
 use strongroom_mount::json::Writer;
+use strongroom_mount::route::joined;
 use strongroom_mount::{Answer, Ctx, Error, Fields, Kind, Method, Object, Operation, Param, Request, Response, Route};
 
 pub(super) const ROUTE: Route = Route {
     path: "sign/{name}/{urlalgorithm?}",
     about: "Signs an input, or a batch of them, with a named key.",
     methods: &[Method::new(Operation::Update, "Signs.")],
-    params: &[
-        Param::path("name", "The key."),
-        signing::URL_ALGORITHM,
-        signing::HASH,
-        signing::ALGORITHM,
-        signing::PREHASHED,
-        signing::PADDING,
-        signing::SALT,
-        signing::MARSHALING,
-        signing::CONTEXT,
-        Param::input("input", Kind::String, "The message, in base64."),
-        Param::input("key_version", Kind::Int, "The version to use; 0 is the newest."),
-        Param::input("batch_input", Kind::Items, "Several items, each with `input`, `context` and a reference."),
-    ],
+    params: &joined::<12>(&[
+        signing::PARAMS,
+        &[
+            KEY_VERSION,
+            Param::input("batch_input", Kind::Items, "Several items, each with `input`, `context` and a reference."),
+        ],
+    ]),
     open: false,
 };
 

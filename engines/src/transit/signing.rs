@@ -8,25 +8,27 @@ use super::key_type::KeyType;
 use super::rsa::{Padding, Refusal, Salt};
 use super::text;
 use super::version::Version;
+use super::{CONTEXT, NAME};
 use strongroom_mount::{Error, Fields, Kind, Param};
 use zeroize::Zeroizing;
 
-/// The parameters that say how a signature is made.
-pub(super) const HASH: Param = Param::input(
-    "hash_algorithm",
-    Kind::String,
-    "sha1, sha2-224 to sha2-512, sha3-224 to sha3-512 or none; sha2-256 if left out.",
-);
-pub(super) const ALGORITHM: Param = Param::input("algorithm", Kind::String, "An old name of `hash_algorithm`.");
-pub(super) const URL_ALGORITHM: Param = Param::path("urlalgorithm", "The hash function; wins over `hash_algorithm`.");
-pub(super) const PREHASHED: Param = Param::input("prehashed", Kind::Bool, "Whether the input is a hash already.");
-pub(super) const PADDING: Param =
-    Param::input("signature_algorithm", Kind::String, "RSA: `pss` or `pkcs1v15`; pss if left out.");
-pub(super) const SALT: Param =
-    Param::input("salt_length", Kind::String, "RSA with PSS: `auto`, `hash` or a number of bytes; auto if left out.");
-pub(super) const MARSHALING: Param =
-    Param::input("marshaling_algorithm", Kind::String, "`asn1`, or `jws` for r ‖ s in base64url.");
-pub(super) const CONTEXT: Param = Param::input("context", Kind::String, "The context of a derived key, in base64.");
+/// What sign and verify both take: the key, how the signature is made, and the message.
+pub(super) const PARAMS: &[Param] = &[
+    NAME,
+    Param::path("urlalgorithm", "The hash function; wins over `hash_algorithm`."),
+    Param::input(
+        "hash_algorithm",
+        Kind::String,
+        "sha1, sha2-224 to sha2-512, sha3-224 to sha3-512 or none; sha2-256 if left out.",
+    ),
+    Param::input("algorithm", Kind::String, "An old name of `hash_algorithm`."),
+    Param::input("prehashed", Kind::Bool, "Whether the input is a hash already."),
+    Param::input("signature_algorithm", Kind::String, "RSA: `pss` or `pkcs1v15`; pss if left out."),
+    Param::input("salt_length", Kind::String, "RSA with PSS: `auto`, `hash` or a number of bytes; auto if left out."),
+    Param::input("marshaling_algorithm", Kind::String, "`asn1`, or `jws` for r ‖ s in base64url."),
+    CONTEXT,
+    Param::input("input", Kind::String, "The message, in base64."),
+];
 
 /// How a signature is made.
 pub(super) struct Scheme {

@@ -1,13 +1,13 @@
 //! `keys/<name>/soft-delete` and `…/soft-delete-restore`: puts a key out of use, and back.
 
-use super::{Transit, describe, name};
-use strongroom_mount::{Answer, Ctx, Error, Method, Operation, Param, Request, Response, Route};
+use super::{NAME, Transit, describe, name};
+use strongroom_mount::{Answer, Ctx, Error, Method, Operation, Request, Response, Route};
 
 pub(super) const DELETE: Route = Route {
     path: "keys/{name}/soft-delete",
     about: "Puts a key out of use without losing it.",
     methods: &[Method::new(Operation::Delete, "Puts it out of use.")],
-    params: &[Param::path("name", "The key.")],
+    params: &[NAME],
     open: false,
 };
 
@@ -15,7 +15,7 @@ pub(super) const RESTORE: Route = Route {
     path: "keys/{name}/soft-delete-restore",
     about: "Puts a key back into use.",
     methods: &[Method::new(Operation::Update, "Puts it back into use.")],
-    params: &[Param::path("name", "The key.")],
+    params: &[NAME],
     open: false,
 };
 

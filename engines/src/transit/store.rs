@@ -1,7 +1,7 @@
 //! Keys in the view: `key/<name>`, one row with all versions, and its changes.
 
 use super::key::TransitKey;
-use super::usage::Counters;
+use super::usage::{Counter, Counters, Step};
 use super::{errors, row};
 use std::sync::Arc;
 use strongroom_keystore::{Batch, Cache, Error as StoreError, View};
@@ -75,7 +75,7 @@ impl Keys {
                 Err(error) => return Err(stored(error)),
             }
         }
-        Err(Error::caller("the key is being changed by too many requests: try again").blame(Blame::Conflict))
+        Err(contended())
     }
 
     /// Deletes a key that `allowed` lets go; whether there was one.
@@ -97,12 +97,11 @@ impl Keys {
                 Err(error) => return Err(stored(error)),
             }
         }
-        Err(Error::caller("the key is being changed by too many requests: try again").blame(Blame::Conflict))
+        Err(contended())
     }
 
     /// Counts one message that the version seals; writes the count where it is time to, before the message is sealed.
-    pub(crate) async fn count(&self, view: &View, name: &str, counter: &super::usage::Counter) -> Result<(), Error> {
-        use super::usage::Step;
+    pub(crate) async fn count(&self, view: &View, name: &str, counter: &Counter) -> Result<(), Error> {
         match counter.step() {
             Step::Free => Ok(()),
             // The row holds the count of every version.
@@ -122,6 +121,10 @@ fn path(name: &str) -> String {
     path.push('/');
     path.push_str(name);
     path
+}
+
+fn contended() -> Error {
+    Error::caller("the key is being changed by too many requests: try again").blame(Blame::Conflict)
 }
 
 /// A key that has become too large says what to do.

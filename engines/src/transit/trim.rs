@@ -1,17 +1,14 @@
 //! `keys/<name>/trim`: forgets versions for ever.
 
 use super::key::TransitKey;
-use super::{Transit, describe, name};
+use super::{NAME, Transit, describe, name};
 use strongroom_mount::{Answer, Ctx, Error, Kind, Method, Operation, Param, Request, Route};
 
 pub(super) const ROUTE: Route = Route {
     path: "keys/{name}/trim",
     about: "Forgets the versions below a minimum for ever.",
     methods: &[Method::new(Operation::Update, "Trims.")],
-    params: &[
-        Param::path("name", "The key."),
-        Param::input("min_available_version", Kind::Int, "The oldest version that is kept."),
-    ],
+    params: &[NAME, Param::input("min_available_version", Kind::Int, "The oldest version that is kept.")],
     open: false,
 };
 

@@ -7,27 +7,21 @@ use super::key_type::KeyType;
 use super::signing::{self, Scheme};
 use super::text::{self, Made};
 use super::{Transit, batch, errors, mac, name};
+use strongroom_mount::route::joined;
 use strongroom_mount::{Answer, Ctx, Error, Fields, Kind, Method, Object, Operation, Param, Request, Response, Route};
 
 pub(super) const ROUTE: Route = Route {
     path: "verify/{name}/{urlalgorithm?}",
     about: "Verifies a signature or an HMAC, or a batch of them, with a named key.",
     methods: &[Method::new(Operation::Update, "Verifies.")],
-    params: &[
-        Param::path("name", "The key."),
-        signing::URL_ALGORITHM,
-        signing::HASH,
-        signing::ALGORITHM,
-        signing::PREHASHED,
-        signing::PADDING,
-        signing::SALT,
-        signing::MARSHALING,
-        signing::CONTEXT,
-        Param::input("input", Kind::String, "The message, in base64."),
-        Param::input("signature", Kind::String, "What sign gave."),
-        Param::input("hmac", Kind::String, "What hmac gave."),
-        Param::input("batch_input", Kind::Items, "Several items, all with `signature` or all with `hmac`."),
-    ],
+    params: &joined::<13>(&[
+        signing::PARAMS,
+        &[
+            Param::input("signature", Kind::String, "What sign gave."),
+            Param::input("hmac", Kind::String, "What hmac gave."),
+            Param::input("batch_input", Kind::Items, "Several items, all with `signature` or all with `hmac`."),
+        ],
+    ]),
     open: false,
 };
 

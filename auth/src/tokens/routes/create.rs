@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use strongroom_mount::route::joined;
 use strongroom_mount::{Access, Ctx, Error, Fields, Kind, Method, Operation, Param, Request, Response, Route, weak};
 use zeroize::Zeroizing;
 
@@ -34,23 +35,7 @@ pub(super) const CREATE_ROLE: Route = Route {
     path: "create/{role_name}",
     about: "Make a token as a role says.",
     methods: &[Method::new(Operation::Update, "Make a token as a role says.")],
-    params: &[
-        Param::path("role_name", "The role."),
-        PARAMS[0],
-        PARAMS[1],
-        PARAMS[2],
-        PARAMS[3],
-        PARAMS[4],
-        PARAMS[5],
-        PARAMS[6],
-        PARAMS[7],
-        PARAMS[8],
-        PARAMS[9],
-        PARAMS[10],
-        PARAMS[11],
-        PARAMS[12],
-        PARAMS[13],
-    ],
+    params: &joined::<15>(&[&[Param::path("role_name", "The role.")], PARAMS]),
     open: false,
 };
 
