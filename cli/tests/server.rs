@@ -76,6 +76,7 @@ fn a_token_unseals_after_a_kill_and_when_it_comes_back() {
     server.wait_active(PATIENCE);
     assert_eq!((status(&server)["type"].as_str(), init.recovery.len()), (Some("pkcs11"), 3));
     assert_eq!(status(&server)["rollback"], "protected");
+    assert!(server.log().contains("keys lie in "), "the log says how keys are kept:\n{}", server.log());
     let shown = said(&server, &init.root, "status");
     assert!(shown.contains("Recovery Seal Type") && shown.contains("Total Recovery Shares"), "{shown}");
 

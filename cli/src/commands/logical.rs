@@ -80,11 +80,15 @@ fn list(parsed: &Parsed) -> Outcome {
     if !answer.is_success() {
         return Err(refused(&client, "LIST", path, &answer));
     }
-    let whole = answer.json();
-    warn(&whole);
+    print_names(parsed, &answer.json())
+}
+
+/// Prints the names of a list.
+pub(super) fn print_names(parsed: &Parsed, whole: &Value) -> Outcome {
+    warn(whole);
     let keys = &whole["data"]["keys"];
     if parsed.get("field").is_some() {
-        return print(parsed, &whole, &whole["data"]);
+        return print(parsed, whole, &whole["data"]);
     }
     match format(parsed)? {
         Format::Json => print!("{}", output::json(keys)),
@@ -116,7 +120,7 @@ pub(super) fn shown(whole: &Value) -> &Value {
 
 fn path_and_query(parsed: &Parsed) -> Result<(String, String), Failure> {
     let Some((path, rest)) = parsed.arguments.split_first() else {
-        return Err(Failure::Local("a path is missing".into()));
+        return Err(Failure::Local("a path is missing: strongroom read or delete PATH [K=V…]".into()));
     };
     let mut query = Vec::new();
     for pair in rest {

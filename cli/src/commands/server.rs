@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use strongroom_clock::Clock;
 use strongroom_secret::SecretBytes;
+use strongroom_secret::page::{self, Protection};
 use strongroom_service::Server;
 use strongroom_service::config::{Config, Environment, LogFormat, LogLevel};
 use strongroom_service::custody::{Custody, InitRequest};
@@ -76,6 +77,7 @@ fn server(parsed: &Parsed) -> Outcome {
     operator::preload(&config);
     config.ask(ask_pin)?;
     let level = start_log(&config);
+    say_how_keys_lie();
     warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let run = serve(parsed, config, level, dev);
@@ -98,8 +100,8 @@ async fn serve(parsed: &Parsed, config: Config, level: Level, dev: bool) -> Outc
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // A file that may not grow is an error of the write then, and not the end of the process (SIGXFSZ).
-    let _too_large = signal(SignalKind::from_raw(25))?;
+    // A file that may not grow is an error of the write then, and not the end of the process.
+    let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let running = Server::start_with(&config, custody.clone(), clock, root_id.map(Zeroizing::new)).await?;
     let pid_file = PidFile::write(config.pid_file.clone())?;
     for (listener, address) in config.listeners.iter().zip(running.addresses()) {
@@ -217,6 +219,19 @@ impl Level {
     }
 }
 
+/// A fallback is weaker, and nothing else would show it.
+fn say_how_keys_lie() {
+    match page::kind() {
+        Protection::Secret => tracing::info!("keys lie in secret pages"),
+        Protection::Locked => tracing::warn!(
+            "keys lie in locked pages, which root can read: this kernel gives no secret pages (secretmem.enable=1)"
+        ),
+        Protection::Plain => tracing::warn!(
+            "keys lie in pages that may be swapped out: raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"
+        ),
+    }
+}
+
 /// Only our own crates log: what HTTP and TLS libraries would say at the lowest levels holds tokens.
 fn targets(level: LogLevel) -> Targets {
     let level = match level {
@@ -241,9 +256,6 @@ fn start_log(config: &Config) -> Level {
     Level(handle)
 }
 
-/// `O_NOFOLLOW` of Linux: a link in the file's place is an error.
-const NO_FOLLOW: i32 = 0o400_000;
-
 /// A file that holds the process id while the server runs.
 struct PidFile(Option<PathBuf>);
 
@@ -253,7 +265,9 @@ impl PidFile {
             use std::io::Write;
             use std::os::unix::fs::OpenOptionsExt;
             let mut options = std::fs::OpenOptions::new();
-            let file = options.write(true).create(true).truncate(true).mode(0o644).custom_flags(NO_FOLLOW).open(path);
+            // A link in the file's place is an error.
+            options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+            let file = options.open(path);
             file.and_then(|mut file| file.write_all(std::process::id().to_string().as_bytes()))
                 .map_err(|error| format!("pid_file {}: {error}", path.display()))?;
         }

@@ -1,10 +1,10 @@
 //! `kv delete|undelete|destroy|list`.
 
 use super::Target;
-use crate::commands::connect::{format, refused, success};
-use crate::commands::{Failure, Outcome, print, warn};
+use crate::commands::connect::{refused, success};
+use crate::commands::logical::print_names;
+use crate::commands::{Failure, Outcome};
 use crate::flags::Parsed;
-use crate::output::{self, Format};
 use serde_json::{Value, json};
 
 pub(super) fn delete(parsed: &Parsed) -> Outcome {
@@ -60,19 +60,5 @@ pub(super) fn list(parsed: &Parsed) -> Outcome {
     if !answer.is_success() {
         return Err(refused(&target.client, "LIST", &path, &answer));
     }
-    let whole = answer.json();
-    warn(&whole);
-    let keys = &whole["data"]["keys"];
-    if parsed.get("field").is_some() {
-        return print(parsed, &whole, &whole["data"]);
-    }
-    match format(parsed)? {
-        Format::Json => print!("{}", output::json(keys)),
-        Format::Yaml => print!("{}", output::yaml(keys)),
-        Format::Table => {
-            let rows = keys.as_array().into_iter().flatten().map(|key| vec![output::cell(key)]).collect::<Vec<_>>();
-            print!("{}", output::table(&["Keys"], &rows));
-        }
-    }
-    Ok(())
+    print_names(parsed, &answer.json())
 }
