@@ -1,5 +1,5 @@
-//! What must never be found: secrets in the log at trace level, in the audit file, in a core dump, in the memory of a
-//! sealed server, and, while it is unsealed, the root key anywhere that the kernel lets root look.
+//! What must never be found: secrets in the log at trace level, in the audit file, in the memory of a sealed server, and,
+//! while it is unsealed, the root key anywhere that the kernel lets root look.
 
 use serde_json::json;
 use std::io::{Read, Seek, SeekFrom};
@@ -116,18 +116,22 @@ fn a_server_s_key_pages_are_locked() {
     assert!(locked >= 64, "{locked} KiB are locked");
 }
 
+/// Soft and hard limit of the size of a process's core file. Where the file would lie is the machine's own affair, and
+/// often no place that a test can look at.
+fn core_limits(process: &str) -> (String, String) {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).expect("the limits can be read");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).expect("a line for cores");
+    let mut fields = line.split_whitespace().map(str::to_owned);
+    (fields.next().expect("a soft limit"), fields.next().expect("a hard limit"))
+}
+
 #[test]
-fn a_server_that_is_aborted_leaves_no_core() {
-    let (mut server, _) = TestServer::unsealed(Config::default());
-    server.signal("ABRT");
-    std::thread::sleep(Duration::from_millis(200));
-    let cores: Vec<_> = std::fs::read_dir(server.directory())
-        .expect("the server's directory")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with("core"))
-        .collect();
-    assert!(cores.is_empty(), "{cores:?}");
-    server.kill();
+fn a_server_can_leave_no_core() {
+    let (server, _) = TestServer::unsealed(Config::default());
+    assert_eq!(core_limits(&server.pid().to_string()), ("0".to_owned(), "0".to_owned()));
+    if core_limits("self").1 == "0" {
+        println!("skipped in effect: this machine allows cores to no process");
+    }
 }
 
 #[test]
