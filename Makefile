@@ -4,7 +4,7 @@
 PROFILE ?= ci
 SHELL := /bin/bash
 
-.PHONY: run test test-only bench tamper power fuzz soak long doc dist setup build
+.PHONY: run test bench tamper power fuzz soak long doc dist
 
 ## run: builds, makes a token, starts, initialises, encrypts, kills, restarts, decrypts, and keeps serving
 run:
@@ -37,10 +37,11 @@ fuzz:
 soak:
 	@scripts/campaign.sh soak
 
-## long: what is too long for CI; results under docs/results/
+## long: what is too long for CI; results worth keeping go to docs/results/
 long: tamper power soak
 	@scripts/campaign.sh fuzz
 
+## doc: the crates' documentation
 doc:
 	cargo doc --workspace --no-deps
 

@@ -62,7 +62,7 @@ fn texts_that_are_accepted() {
 #[test]
 fn texts_that_are_refused() {
     let table = [
-        // The texts of WIRE that clients know, whole.
+        // The texts that clients know, whole.
         ("path \"x\" { capabilities = [\"fly\"] }", "failed to parse policy: path \"x\": invalid capability \"fly\""),
         ("path \"x/*\" { policy = \"fly\" }", "failed to parse policy: path \"x/*\": invalid policy \"fly\""),
         (

@@ -5,7 +5,7 @@
 //! one hanging device holds up nothing but itself. A ceremony may call an [`Hsm`] directly.
 //!
 //! `pkcs11` is a token behind a PKCS#11 library, `soft` the software token behind the `static` seal. Unsafe code is in
-//! `pkcs11/raw.rs` alone.
+//! `pkcs11/raw.rs` and `pkcs11/leave.rs` alone.
 
 mod call;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The owner of the storage changes it (THREATS T-01 to T-05): every kind of row through the interface, bytes of the file
+//! The owner of the storage changes it (T-01 to T-05): every kind of row through the interface, bytes of the file
 //! below; cold, and again after a restart. A sample here; `TAMPER_CASES=n` tries
 //! every row in every way, and n flips of the file.
 

@@ -1,4 +1,5 @@
-//! Statuses, error frames and the envelope: chosen and written here, and nowhere else.
+//! Error frames and the envelope, and the status of a backend's error. What is refused before there is a request for a
+//! backend brings its own status, as a [`Refusal`].
 //!
 //! Bodies are written straight into one buffer. What a backend answers is JSON text already, and is copied, never parsed.
 

@@ -1,7 +1,7 @@
 //! How the root key comes back: shares, quorum, seal tree, keyslots, recovery keys.
 //!
 //! Pure of input and output, but for the devices behind a [`leaf::Leaf`]: what is to be stored is handed out as [`Row`]s,
-//! which the store's head authenticates. Start with [`tree`], then `keyslots`.
+//! which the store's head authenticates. Start with [`tree`], then [`keyslot`].
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,8 @@
 //! The calls whose answers have a length that the token chooses, made with buffers that we bound.
 //!
 //! The wrapper crate allocates whatever length a token names, and reads as much as it then claims. A token is hostile
-//! until proven otherwise, so these few calls go through the module's own function list. This is the only file of the
-//! crate with unsafe code. It also asks with a buffer at once: two calls per operation instead of three, which a
-//! network HSM notices.
+//! until proven otherwise, so these few calls go through the module's own function list. They also ask with a
+//! buffer at once: two calls per operation instead of three, which a network HSM notices.
 
 #![allow(unsafe_code)]
 

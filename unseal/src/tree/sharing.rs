@@ -2,7 +2,7 @@
 //!
 //! Every list takes the secret of its place apart: `any` hands the same secret to each member, `K of N` splits it with
 //! Shamir's scheme at the points 1 to N. What arrives at an occurrence of a leaf is its *portion*, as long as the
-//! secret. Proven exhaustively for a one-byte secret in `tests/secrecy.rs`.
+//! secret. Proven exhaustively for a one-byte secret in `tests/unseal/secrecy.rs`.
 
 use super::{Branch, Tree};
 use crate::Error;

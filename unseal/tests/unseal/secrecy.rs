@@ -173,7 +173,7 @@ fn the_counting_itself_can_say_no() {
     assert!(says_nothing_by_counting(&tree, &[0]));
 }
 
-/// Every set of leaves opens exactly if the expression says so, and then to the secret (PAINS M2: all 2^n combinations).
+/// Every set of leaves opens exactly if the expression says so, and then to the secret (all 2^n combinations).
 #[test]
 fn every_combination_of_leaves_opens_exactly_if_the_expression_says_so() {
     let secret = strongroom_secret::SecretBytes::random(32).unwrap();
