@@ -185,7 +185,7 @@ impl Head {
     /// Reads request line and headers; `None` when the path is not below `/v1/`.
     ///
     /// # Errors
-    /// 400, 404, 405 and 415 as WIRE §6.1 names them.
+    /// 400, 404 and 405, as clients know them.
     pub fn parse(
         method: &Method,
         path: &str,

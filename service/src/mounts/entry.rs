@@ -99,6 +99,30 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A new mount of `kind` at `path`, with an accessor and a storage of its own.
+    ///
+    /// # Errors
+    /// The random generator's.
+    pub fn new(path: &str, kind: &str) -> Result<Self, strongroom_keystore::Error> {
+        let id: [u8; 16] = strongroom_secret::random::array()?;
+        let accessor: [u8; 4] = strongroom_secret::random::array()?;
+        let class = if path.starts_with("auth/") { Class::Auth } else { Class::Secret };
+        let prefix = if class == Class::Auth { "auth_" } else { "" };
+        Ok(Entry {
+            path: path.to_owned(),
+            class,
+            kind: kind.to_owned(),
+            description: String::new(),
+            accessor: format!("{prefix}{kind}_{}", hex::encode(accessor)),
+            id: hex::encode(id),
+            local: false,
+            seal_wrap: false,
+            external_entropy_access: false,
+            options: None,
+            tuning: Tuning::default(),
+        })
+    }
+
     /// A row's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
@@ -129,9 +153,14 @@ impl Entry {
 
     /// The storage that it names; `None` when the id is not 32 hexadecimal digits.
     pub fn storage(&self) -> Option<strongroom_keystore::MountId> {
-        let mut id = [0; 16];
-        hex::decode_to_slice(&self.id, &mut id).ok()?;
-        Some(strongroom_keystore::MountId(id))
+        Entry::storage_of(&self.id)
+    }
+
+    /// The storage that an id names.
+    pub(super) fn storage_of(id: &str) -> Option<strongroom_keystore::MountId> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(id, &mut bytes).ok()?;
+        Some(strongroom_keystore::MountId(bytes))
     }
 
     /// Where it is mounted as clients name it: without `auth/`.

@@ -1,7 +1,7 @@
 //! The mounts of an unsealed server: which path leads where, and the storage of each.
 
 use super::builtin::Builtins;
-use super::entry::{Class, Entry, Tuning};
+use super::entry::{Class, Entry};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -333,36 +333,4 @@ impl Mounts {
 
 fn row(entry: &Entry) -> String {
     format!("mount/{}", entry.id)
-}
-
-impl Entry {
-    /// A new mount of `kind` at `path`, with an accessor and a storage of its own.
-    ///
-    /// # Errors
-    /// The random generator's.
-    pub fn new(path: &str, kind: &str) -> Result<Self, Error> {
-        let id: [u8; 16] = strongroom_secret::random::array()?;
-        let accessor: [u8; 4] = strongroom_secret::random::array()?;
-        let class = if path.starts_with("auth/") { Class::Auth } else { Class::Secret };
-        let prefix = if class == Class::Auth { "auth_" } else { "" };
-        Ok(Entry {
-            path: path.to_owned(),
-            class,
-            kind: kind.to_owned(),
-            description: String::new(),
-            accessor: format!("{prefix}{kind}_{}", hex::encode(accessor)),
-            id: hex::encode(id),
-            local: false,
-            seal_wrap: false,
-            external_entropy_access: false,
-            options: None,
-            tuning: Tuning::default(),
-        })
-    }
-
-    fn storage_of(id: &str) -> Option<strongroom_keystore::MountId> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(id, &mut bytes).ok()?;
-        Some(strongroom_keystore::MountId(bytes))
-    }
 }
