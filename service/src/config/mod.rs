@@ -60,10 +60,6 @@ pub struct Config {
     pub pid_file: Option<PathBuf>,
     /// How often the devices' counters are raised while unsealed; `None`: only at unseal, custody events and a clean stop.
     pub epoch_interval: Option<Duration>,
-    /// OpenBao's switch: audit devices may be made through the API.
-    pub unsafe_allow_api_audit_creation: bool,
-    /// Whether audit devices may have a prefix.
-    pub allow_audit_log_prefixing: bool,
     /// Whether answers carry `X-Vault-Hostname`.
     pub enable_response_header_hostname: bool,
 }

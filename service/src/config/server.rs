@@ -58,8 +58,6 @@ struct Once {
     max_request_duration: Option<Duration>,
     pid_file: Option<std::path::PathBuf>,
     epoch_interval: Option<Duration>,
-    unsafe_allow_api_audit_creation: Option<bool>,
-    allow_audit_log_prefixing: Option<bool>,
     enable_response_header_hostname: Option<bool>,
 }
 
@@ -142,8 +140,6 @@ pub(super) fn assemble(
             .unwrap_or(Duration::from_secs(90)),
         pid_file: once.pid_file,
         epoch_interval: Some(once.epoch_interval.unwrap_or(Duration::from_secs(3600))).filter(|span| !span.is_zero()),
-        unsafe_allow_api_audit_creation: once.unsafe_allow_api_audit_creation.unwrap_or(false),
-        allow_audit_log_prefixing: once.allow_audit_log_prefixing.unwrap_or(false),
         enable_response_header_hostname: once.enable_response_header_hostname.unwrap_or(false),
     };
     let found = modes::check(&config, files, &reader.secret_files);
@@ -192,11 +188,15 @@ impl Once {
         let mut pid_file = None;
         text(reader, body, "pid_file", &mut pid_file);
         self.pid_file = pid_file.map(Into::into).or(self.pid_file.take());
-        flag(reader, body, "unsafe_allow_api_audit_creation", &mut self.unsafe_allow_api_audit_creation);
-        flag(reader, body, "allow_audit_log_prefixing", &mut self.allow_audit_log_prefixing);
         flag(reader, body, "enable_response_header_hostname", &mut self.enable_response_header_hostname);
-        if let Some(Placed { value: true, position }) = reader.take(body.bool("ui")) {
-            reader.warn(body, position, "ui = true has no effect here: there is no web interface in this version");
+        for (name, why) in [
+            ("ui", "there is no web interface in this version"),
+            ("unsafe_allow_api_audit_creation", "audit devices come from the configuration alone"),
+            ("allow_audit_log_prefixing", "audit devices have no prefix in this version"),
+        ] {
+            if let Some(Placed { value: true, position }) = reader.take(body.bool(name)) {
+                reader.warn(body, position, format!("{name} = true has no effect here: {why}"));
+            }
         }
     }
 

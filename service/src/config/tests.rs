@@ -90,9 +90,13 @@ fn every_mistake_is_said_not_only_the_first() {
 
 #[test]
 fn known_keys_without_effect_are_warnings_with_a_place() {
-    let Loaded { warnings, .. } =
-        with("telemetry { prometheus_retention_time = \"30s\" }\nui = true\ndisable_mlock = true");
-    assert_eq!(warnings.len(), 3, "{warnings:#?}");
+    let Loaded { warnings, .. } = with(
+        "telemetry { prometheus_retention_time = \"30s\" }\nui = true\ndisable_mlock = true\n\
+         allow_audit_log_prefixing = true\nunsafe_allow_api_audit_creation = false",
+    );
+    assert_eq!(warnings.len(), 4, "{warnings:#?}");
+    let prefixes = "server.hcl:6:29: allow_audit_log_prefixing = true has no effect";
+    assert!(warnings.iter().any(|text| text.starts_with(prefixes)), "{warnings:#?}");
     assert!(warnings.iter().any(|text| text == "server.hcl:3:1: \"telemetry\" has no effect here"), "{warnings:#?}");
     assert!(warnings.iter().any(|text| text.starts_with("server.hcl:4:6: ui = true has no effect")), "{warnings:#?}");
 }
