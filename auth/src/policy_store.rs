@@ -110,13 +110,25 @@ impl PolicyStore {
         stored_name.check_update()?;
         let text = text_of(parameter)?;
         Policy::parse(stored_name.clone(), &text)?;
-        let now = self.clock.now();
-        let policy = match self.stored(&stored_name).await? {
-            Some(before) => before.rewritten(text.into_owned(), now),
-            None => StoredPolicy::new(stored_name.clone(), text.into_owned(), now),
-        };
-        self.put(&policy).await?;
-        Ok(Written { warning: stored_name.conversion(name), name: stored_name })
+        loop {
+            let now = self.clock.now();
+            let row = row_of(stored_name.as_str());
+            let held = self.rows.get(&row).await?;
+            let policy = match &held {
+                Some(held) => {
+                    StoredPolicy::decode(&stored_name, held.value.expose())?.rewritten(text.clone().into_owned(), now)
+                }
+                None => StoredPolicy::new(stored_name.clone(), text.clone().into_owned(), now),
+            };
+            let mut batch = Batch::new();
+            batch.expect(&self.rows, &row, held.map(|held| held.version)).put(&self.rows, &row, &policy.encode());
+            match self.commit(batch).await {
+                Ok(()) => return Ok(Written { warning: stored_name.conversion(name), name: stored_name }),
+                // Somebody wrote it in between: this write is the one after that, with the version after that.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Deletes a policy; deleting what is absent is fine. Durable when it returns.

@@ -89,3 +89,15 @@ fn a_damaged_policy_refuses_its_token() {
     let error = run(house.policies.acl(&names(&["app"]))).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::StoredPolicy(_)));
 }
+
+#[test]
+fn writers_at_once_lose_no_version() {
+    let house = House::new();
+    let text = "path \"x\" { capabilities = [\"read\"] }";
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..10).for_each(|_| _ = run(house.policies.write("shared", text)).unwrap()));
+        }
+    });
+    assert_eq!(run(house.policies.read("shared")).unwrap().unwrap().version, 40);
+}

@@ -78,7 +78,7 @@ pub enum Error {
         path: String,
     },
     /// The store has never been initialised.
-    #[error("the store is not initialised")]
+    #[error("the store is not initialised: `strongroom operator init` does that once")]
     NotInitialised,
     /// The store is initialised already; nothing is overwritten.
     #[error("the store is already initialised")]
@@ -95,7 +95,9 @@ pub enum Error {
     )]
     WrongRoot,
     /// The store was written by a later program, and this one must not touch it.
-    #[error("this store needs at least program version {needed}; this is {running}")]
+    #[error(
+        "this store needs at least program version {needed}; this is {running}: start the release that wrote it last, or a later one"
+    )]
     ProgramTooOld {
         /// The least version that may open the store.
         needed: u32,

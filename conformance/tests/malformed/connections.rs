@@ -11,8 +11,8 @@ use strongroom_conformance::server::Config;
 fn other_listener(server: &TestServer, scheme: &str) -> SocketAddr {
     let named = |log: &str| {
         let lines = log.lines().filter_map(|line| line.split_once(&format!("listening on {scheme}://")));
-        let addresses = lines.filter_map(|(_, address)| address.trim().parse().ok());
-        addresses.filter(|address| *address != server.address()).next_back()
+        let mut addresses = lines.filter_map(|(_, address)| address.trim().parse().ok());
+        addresses.rfind(|address| *address != server.address())
     };
     let end = Instant::now() + Duration::from_secs(10);
     loop {

@@ -1,4 +1,4 @@
-//! Malformed and hostile requests on raw sockets: WIRE's codes, one error shape, never a crash, and the server serves on.
+//! Malformed and hostile requests on raw sockets: a code for each, one error shape, never a crash, and the server serves on.
 //!
 //! The table is in the modules, by class: what is wrong with a request, its bytes, and the one status that comes back.
 //! Advisories of other servers are tests under their ids in [`advisories`]; `docs/threat-model.md` lists them.

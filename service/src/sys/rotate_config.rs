@@ -118,12 +118,15 @@ impl RotateConfig {
     }
 }
 
+/// One change at a time: what is applied last is what was stored last.
+static CHANGING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Reads or sets it.
 pub(super) async fn config(scope: &Scope<'_>) -> Result<Response, Error> {
     let barrier = &scope.live.barrier;
     let rows = barrier.view(SYSTEM);
-    let stored = RotateConfig::read(&rows).await?;
     if scope.request.operation == Operation::Read {
+        let stored = RotateConfig::read(&rows).await?;
         return Ok(Response::data(Object::build(|out| {
             out.value("enabled", &stored.enabled);
             match stored.interval {
@@ -133,7 +136,8 @@ pub(super) async fn config(scope: &Scope<'_>) -> Result<Response, Error> {
             out.value("max_operations", &stored.max_operations);
         })));
     }
-    let config = stored.with(scope)?;
+    let _changing = CHANGING.lock().await;
+    let config = RotateConfig::read(&rows).await?.with(scope)?;
     rows.put(PATH, &config.encode()).await?;
     config.apply(barrier);
     Ok(Response::none())
