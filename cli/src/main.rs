@@ -24,5 +24,19 @@ fn main() {
         // An argument that is not UTF-8 is a path at most, and none of ours is.
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
+    if arguments.first().is_none_or(|command| command != "server") {
+        end_quietly_without_a_reader();
+    }
     strongroom_service::operator::leave(commands::run(arguments))
+}
+
+/// `strongroom … | head`: when nobody reads what a command prints, it ends, and that is no defect to report.
+fn end_quietly_without_a_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout")) {
+            strongroom_service::operator::leave(1);
+        }
+        report(panic);
+    }));
 }

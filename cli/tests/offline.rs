@@ -149,3 +149,28 @@ fn a_pin_is_asked_for_and_read_from_a_pipe() {
     let nobody = strongroom(&["operator", "seal-check", &config], &token.environment(), "");
     assert!(nobody.code == 1 && nobody.err.contains("nothing was entered"), "{nobody:?}");
 }
+
+#[test]
+fn arguments_that_a_command_does_not_take_are_refused_before_it_does_anything() {
+    for words in ["operator init", "operator rotate", "operator rotate-root", "operator seal", "secrets list"] {
+        let arguments: Vec<&str> = words.split(' ').chain(["-address=http://127.0.0.1:1", "extra"]).collect();
+        let ran = strongroom(&arguments, &[], "");
+        assert_eq!(ran.code, 1, "{words}: {}", ran.err);
+        assert!(ran.err.starts_with("Too many arguments (expected 0, got 1)"), "{words}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_command_whose_output_nobody_reads_ends_without_a_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_strongroom"))
+        .args(["operator", "init", "-h"])
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(1), ""));
+}

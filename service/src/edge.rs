@@ -57,7 +57,6 @@ impl Edge {
 
     async fn serve(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Reply {
         let (parts, body) = request.into_parts();
-        let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         if self.require_header && parts.headers.get("x-vault-request").is_none_or(|value| value != "true") {
             return refused(&Refusal::text(412, "missing 'X-Vault-Request' header"));
         }
@@ -72,17 +71,14 @@ impl Edge {
         let head = Head::parse(&parts.method, uri.path(), uri.query(), &parts.headers, remote);
         // Headers and small bodies point into the connection's buffer, which is used again once they are gone.
         drop(parts);
-        let reply = match head {
+        match head {
             Ok(Some(mut head)) => {
                 head.redact = self.redact;
                 pipeline::conduct(&self.server, head, Upload { begun: Instant::now(), body, limits: self.limits }).await
             }
             Ok(None) => Reply::refusal(&Refusal::bare(404)),
             Err(refusal) => refused(&refusal),
-        };
-        // How long a chunked body was is something that a proxy in front may see otherwise: nothing follows it on its
-        // connection. The listener counts on this.
-        if chunked { reply.closing() } else { reply }
+        }
     }
 
     /// Where the request comes from: what a trusted proxy says, else the peer.
@@ -121,10 +117,14 @@ fn hop_address(text: &str) -> Option<IpAddr> {
 
 impl listener::Handler for Edge {
     async fn answer(&self, request: http::Request<Incoming>, peer: SocketAddr) -> http::Response<Full<Bytes>> {
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
         let reply = match Caught(std::pin::pin!(self.serve(request, peer))).await {
             Ok(reply) => reply,
             Err(Panicked) => panicked(),
         };
+        // How long a chunked body was is something that a proxy in front may see otherwise: nothing follows it on its
+        // connection, whatever the answer. The listener counts on this.
+        let reply = if chunked { reply.closing() } else { reply };
         let mut response = reply.into_http();
         if !self.headers.is_empty() {
             self.headers.add(response.status().as_u16(), response.headers_mut());

@@ -41,17 +41,35 @@ pub(crate) async fn conduct(server: &Arc<Server>, head: Head, body: Upload) -> R
     if let Err(refusal) = head.check_patch_type() {
         return Reply::refusal(&refusal);
     }
-    let place = Place::resolve(&live, &head);
-    let who = match authenticate(&live, &head, &place).await {
+    let mut place = Place::resolve(&live, &head);
+    let mut who = match authenticate(&live, &head, &place).await {
         Ok(who) => who,
         Err(error) => return failed(&error),
     };
     let end = body.end();
     let mut timer = std::pin::pin!(body.timer());
-    let body = match read(server, timer.as_mut(), &head, operation, &who, body).await {
+    let mut waited = false;
+    let read = {
+        let mut reading = std::pin::pin!(read(server, timer.as_mut(), &head, operation, &who, body));
+        std::future::poll_fn(|cx| {
+            let polled = reading.as_mut().poll(cx);
+            waited |= polled.is_pending();
+            polled
+        })
+        .await
+    };
+    let body = match read {
         Ok(body) => body,
         Err(refusal) => return Reply::refusal(&refusal),
     };
+    if waited {
+        // What the caller was allowed when the head came may have been taken away while the body was on its way.
+        place = Place::resolve(&live, &head);
+        who = match authenticate(&live, &head, &place).await {
+            Ok(who) => who,
+            Err(error) => return failed(&error),
+        };
+    }
     timer.as_mut().reset(end);
     let work = edge::finish(async move { act(&live, &head, operation, &place, who, body).await });
     edge::limit(timer, work).await

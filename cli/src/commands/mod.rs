@@ -97,6 +97,12 @@ pub(crate) fn run(arguments: Vec<String>) -> u8 {
             print!("{}", help(command));
             Ok(())
         }
+        Ok(parsed) if !parsed.arguments.is_empty() && !takes_arguments(command) => {
+            let (given, words) = (parsed.arguments.len(), command.words);
+            Err(Failure::Local(format!(
+                "Too many arguments (expected 0, got {given}): nothing was done\nTry: strongroom {words} -h"
+            )))
+        }
         Ok(parsed) => (command.run)(&parsed),
         Err(mistake) => Err(Failure::Local(format!("{mistake}\nTry: strongroom {} -h", command.words))),
     };
@@ -112,6 +118,13 @@ pub(crate) fn run(arguments: Vec<String>) -> u8 {
         }
         Err(Failure::Code(code)) => code,
     }
+}
+
+/// Whether its usage names anything beside flags. `server` says itself what an argument was meant to be.
+fn takes_arguments(command: &Command) -> bool {
+    let usage = command.usage.replace("[flags]", "");
+    let usage = usage.trim().trim_start_matches('[');
+    command.words == "server" || !usage.is_empty() && (usage.starts_with("-]") || !usage.starts_with('-'))
 }
 
 fn all() -> impl Iterator<Item = &'static Command> {

@@ -2,18 +2,24 @@
 
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use strongroom_mount::Error;
 use strongroom_mount::json::escape;
+use strongroom_mount::{Blame, Error};
 use zeroize::Zeroizing;
 
 /// How deep objects of a patch may lie in one another: each level is read once more.
 const DEPTH: usize = 64;
+/// The largest patch: members that are taken away make it larger than what it leaves, but not by much.
+const LARGEST: usize = 2 << 20;
 
 /// `patch` merged into `target`; both are JSON objects, as text.
 ///
 /// # Errors
 /// 400 for a patch that is nested too deeply, and for a name that is not Unicode.
 pub(super) fn merge(target: &[u8], patch: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    if patch.len() > LARGEST {
+        let text = format!("the patch has {} bytes; it may have at most {LARGEST}", patch.len());
+        return Err(Error::caller(text).blame(Blame::TooLarge));
+    }
     let target = std::str::from_utf8(target).map_err(|_| Error::us("a stored object is not UTF-8"))?;
     // Room for all of it at once: growing would leave copies behind.
     let mut out = Zeroizing::new(Vec::with_capacity(target.len() + patch.len() + 16));
@@ -104,5 +110,7 @@ mod tests {
         }
         assert_eq!(merge_text(&nested(100_000), "{\"a\":null}"), "{}");
         assert!(merge(b"{}", "{\"\\ud800\":1}").is_err(), "a lone surrogate");
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(LARGEST));
+        assert_eq!(merge(b"{}", &large).unwrap_err().blame, Blame::TooLarge);
     }
 }

@@ -28,6 +28,8 @@ struct Output {
     file: File,
     /// Where the last bytes stopped.
     at: At,
+    /// How often the path was opened again.
+    opened: u64,
 }
 
 /// Where the device's last line stopped.
@@ -47,7 +49,7 @@ impl Sink {
     /// # Errors
     /// What the system says, with the path.
     pub fn open(path: &Path, mode: u32) -> io::Result<Self> {
-        let output = Mutex::new(Output { file: open_named(path, mode)?, at: At::Newline });
+        let output = Mutex::new(Output { file: open_named(path, mode)?, at: At::Newline, opened: 0 });
         Ok(Sink { path: path.to_owned(), mode, gather: Gather::default(), output, turn: tokio::sync::Mutex::default() })
     }
 
@@ -57,7 +59,10 @@ impl Sink {
     /// What the system says, with the path; the old file goes on being used.
     pub fn reopen(&self) -> io::Result<()> {
         let file = open_named(&self.path, self.mode)?;
-        *self.output.lock() = Output { file, at: At::Newline };
+        let mut output = self.output.lock();
+        // The new name may lead to the same pipe: a line that was cut short ends before the next one.
+        let at = if output.at == At::Newline { At::Newline } else { At::Torn };
+        *output = Output { file, at, opened: output.opened + 1 };
         Ok(())
     }
 
@@ -72,11 +77,11 @@ impl Sink {
     /// # Errors
     /// The line is not held: the device failed, or took nothing in time.
     pub async fn insist(&self, line: &[u8]) -> io::Result<()> {
-        let mut done = 0;
+        let (mut done, mut opened) = (0, None);
         let patient = tokio::time::timeout(PATIENCE, async {
             let _turn = self.turn.lock().await;
             loop {
-                match self.output.lock().go_on(line, &mut done) {
+                match self.output.lock().go_on(line, &mut done, &mut opened) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     result => return result,
                 }
@@ -105,8 +110,11 @@ impl Output {
         (done, result)
     }
 
-    /// Goes on with a line of which `done` bytes are written.
-    fn go_on(&mut self, line: &[u8], done: &mut usize) -> io::Result<()> {
+    /// Goes on with a line of which `done` bytes are written, in the file that was open then; begins again in another one.
+    fn go_on(&mut self, line: &[u8], done: &mut usize, opened: &mut Option<u64>) -> io::Result<()> {
+        if opened.replace(self.opened) != Some(self.opened) {
+            *done = 0;
+        }
         let result = self.write(line, done);
         if *done > 0 {
             self.at = if *done == line.len() { At::Newline } else { At::Middle };
@@ -266,6 +274,40 @@ mod tests {
         let read = std::io::Read::read(&mut reader, &mut room).unwrap();
         held.extend_from_slice(&room[..read]);
         assert_eq!(held, [long.as_slice(), short].concat());
+    }
+
+    #[test]
+    fn a_line_that_waits_while_the_path_is_opened_again_is_written_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let sink = Sink::open(&path, 0o600).unwrap();
+        let long = [vec![b'x'; 1 << 17], b"\n".to_vec()].concat();
+        let mut held = Vec::new();
+        run(async {
+            let mut waits = std::pin::pin!(sink.insist(&long));
+            let mut reopened = false;
+            for _ in 0..64 {
+                let once = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx).is_ready()));
+                if once.await {
+                    break;
+                }
+                if !std::mem::replace(&mut reopened, true) {
+                    sink.reopen().unwrap();
+                }
+                let mut room = vec![0; 1 << 16];
+                let read = std::io::Read::read(&mut reader, &mut room).unwrap();
+                held.extend_from_slice(&room[..read]);
+                tokio::time::advance(PAUSE).await;
+            }
+        });
+        append(&sink, b"next\n");
+        let mut room = vec![0; 1 << 17];
+        let read = std::io::Read::read(&mut reader, &mut room).unwrap();
+        held.extend_from_slice(&room[..read]);
+        assert!(held.windows(long.len()).any(|part| part == long), "the line lies in the pipe whole");
+        assert!(held.ends_with(b"\nnext\n"));
     }
 
     #[test]

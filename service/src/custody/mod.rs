@@ -167,6 +167,12 @@ impl Custody {
         self.state.lock().open.is_some()
     }
 
+    /// Whether a set of shares is complete, and only devices are missing.
+    pub fn waits_for_devices(&self) -> bool {
+        let complete = self.state.lock().sealed.as_ref().is_some_and(|sealed| sealed.complete.is_some());
+        complete && self.opens_by_devices()
+    }
+
     /// Whether devices, with the custodians who have entered enough shares, could open the store, so that it is worth
     /// waiting for them.
     pub fn opens_by_devices(&self) -> bool {

@@ -169,3 +169,39 @@ async fn stopping_does_not_wait_for_what_may_never_come() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_away_while_a_body_is_on_its_way_is_gone_when_it_has_come() {
+    let stand = Stand::unsealed("").await;
+    let policy = "path \"sys/policies/acl/*\" { capabilities = [\"create\", \"update\"] }";
+    let body = json!({"policy": policy}).to_string();
+    for taken in ["token", "policy"] {
+        let token = stand.token("may", policy).await;
+        let mut stream = TcpStream::connect(stand.running.addresses()[0]).await.unwrap();
+        let head = post(&format!("sys/policies/acl/{taken}"), &token, body.len(), &body[..5]);
+        let head = String::from_utf8(head).unwrap().replace("Host: t", "Host: t\r\nConnection: close");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The head has been read, and its caller is known, when this is answered on the same runtime.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        match taken {
+            "token" => stand.root("POST", "auth/token/revoke", Some(json!({"token": token}))).await,
+            _ => stand.root("DELETE", "sys/policies/acl/may", None).await,
+        };
+        stream.write_all(&body.as_bytes()[5..]).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{taken}: {answer}");
+        assert_eq!(stand.root("GET", &format!("sys/policies/acl/{taken}"), None).await.status, 404, "{taken}");
+    }
+    stand.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_follows_a_chunked_body_whatever_the_answer() {
+    let stand = Stand::unsealed(&listener("require_request_header = true")).await;
+    let mut stream = TcpStream::connect(stand.running.addresses()[1]).await.unwrap();
+    let chunked = b"POST /v1/sys/health HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    stream.write_all(chunked).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 412 ") && answer.contains("connection: close"), "{answer}");
+    stand.running.stop().await;
+}

@@ -45,7 +45,7 @@ pub(crate) async fn unseal(server: &Arc<Server>, head: &Head, body: Bytes) -> Re
             match step {
                 Step::Unsealed(barrier) => server.go_live(&change, barrier).await?,
                 // Enough shares, and a device that is away: it is waited for, so that nobody has to come again.
-                Step::Progress if server.custody.opens_by_devices() => {
+                Step::Progress if server.custody.waits_for_devices() => {
                     tokio::spawn(housekeeping::unseal_by_devices(server.clone(), server.stopped.clone()));
                 }
                 Step::Progress => {}
