@@ -122,9 +122,11 @@ pub(crate) fn run(arguments: Vec<String>) -> u8 {
 
 /// Whether its usage names anything beside flags. `server` says itself what an argument was meant to be.
 fn takes_arguments(command: &Command) -> bool {
-    let usage = command.usage.replace("[flags]", "");
-    let usage = usage.trim().trim_start_matches('[');
-    command.words == "server" || !usage.is_empty() && (usage.starts_with("-]") || !usage.starts_with('-'))
+    let names_one = |word: &str| {
+        let word = word.trim_start_matches('[');
+        word == "-]" || !(word.starts_with('-') || word == "flags]" || word == "|")
+    };
+    command.words == "server" || command.usage.split_whitespace().any(names_one)
 }
 
 fn all() -> impl Iterator<Item = &'static Command> {
