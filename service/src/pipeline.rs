@@ -62,8 +62,9 @@ pub(crate) async fn conduct(server: &Arc<Server>, head: Head, body: Upload) -> R
         Ok(body) => body,
         Err(refusal) => return Reply::refusal(&refusal),
     };
-    if waited {
-        // What the caller was allowed when the head came may have been taken away while the body was on its way.
+    if waited && body.is_some() {
+        // What the caller was allowed when the head came may have been taken away while the body was on its way. Where
+        // nobody wanted the body, what was refused stays refused: nothing is done without the parameters that were sent.
         place = Place::resolve(&live, &head);
         who = match authenticate(&live, &head, &place).await {
             Ok(who) => who,

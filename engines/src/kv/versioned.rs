@@ -31,14 +31,6 @@ impl Default for Versioned {
 
 type Handler = for<'a> fn(&'a Versioned, &'a Ctx<'a>, &'a Request) -> Answer<'a>;
 
-/// The table, and beside it who serves each route.
-macro_rules! table {
-    ($($route:path => $handler:path,)*) => {
-        static ROUTES: &[Route] = &[$($route),*];
-        static HANDLERS: &[Handler] = &[$($handler),*];
-    };
-}
-
 table! {
     config::ROUTE => config::handle,
     data::ROOT => data::root,

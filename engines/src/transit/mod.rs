@@ -73,14 +73,6 @@ impl Default for Transit {
 
 type Handler = for<'a> fn(&'a Transit, &'a Ctx<'a>, &'a Request) -> Answer<'a>;
 
-/// The table, and beside it who serves each route.
-macro_rules! table {
-    ($($route:path => $handler:path,)*) => {
-        static ROUTES: &[Route] = &[$($route),*];
-        static HANDLERS: &[Handler] = &[$($handler),*];
-    };
-}
-
 table! {
     encrypt::ROUTE => encrypt::handle,
     decrypt::ROUTE => decrypt::handle,

@@ -205,3 +205,20 @@ async fn nothing_follows_a_chunked_body_whatever_the_answer() {
     assert!(answer.starts_with("HTTP/1.1 412 ") && answer.contains("connection: close"), "{answer}");
     stand.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_granted_after_a_body_was_given_up_does_nothing_without_it() {
+    let stand = Stand::unsealed("").await;
+    stand.root("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await;
+    let token = stand.token("later", "path \"nowhere\" { capabilities = [\"read\"] }").await;
+    let mut stream = TcpStream::connect(stand.running.addresses()[0]).await.unwrap();
+    let head = String::from_utf8(post("transit/keys/k", &token, 100, "{")).unwrap();
+    stream.write_all(head.replace("Host: t", "Host: t\r\nConnection: close").as_bytes()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let granted = json!({"policy": "path \"transit/*\" { capabilities = [\"create\", \"update\"] }"});
+    stand.root("PUT", "sys/policies/acl/later", Some(granted)).await;
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert_eq!(stand.root("GET", "transit/keys/k", None).await.status, 404);
+    stand.running.stop().await;
+}
